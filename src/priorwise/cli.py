@@ -1,0 +1,103 @@
+"""The command line: parse, open the run, execute one phase, and end with the right exit code."""
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+from priorwise.errors import BadInput, Interrupted, PriorwiseError
+from priorwise.learn.stopping import StopRequest
+
+PHASES = (
+    "main",
+    "simulate",
+    "ingest",
+    "dataset_stats",
+    "bce_pretrain",
+    "predict",
+    "estimate_prior",
+    "nnpu_train",
+)
+USAGE_FLAGS = {"-h", "--help"}
+
+
+def run_entry(name: str, arguments: Sequence[str] | None = None) -> None:
+    """Run the entry point `name` and exit.
+
+    Exit codes: 0 ok, 2 bad input, 3 prior not resolvable, 4 tracking or artifact failure,
+    128 + n stopped by signal n, 1 anything unforeseen.
+    """
+    sys.exit(_run(name, sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    stop = StopRequest()
+    stop.install()
+    stop.watch_parent()
+    _set_environment()
+    try:
+        # importing torch, lightning and mlflow takes seconds: only now, with signals in hand
+        if int(os.environ.get("LOCAL_RANK", "0")) > 0:
+            import_module("priorwise.phases.spectra_fit").run_rank(stop)
+        else:
+            _execute(name, arguments, stop)
+    except PriorwiseError as error:
+        sys.stderr.write(f"priorwise {name}: {error}\n")
+        return error.exit_code
+    except Interrupted as stopped:
+        sys.stderr.write(f"priorwise {name}: stopped ({stopped.reason})\n")
+        return stopped.exit_code
+    return 0
+
+
+def _set_environment() -> None:
+    os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    # a script called evaluate.py must not shadow a package of that name, in child ranks either
+    os.environ["PYTHONSAFEPATH"] = "1"
+    # waiting OpenMP threads that spin make training 20 times slower on a shared machine
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    warnings.filterwarnings("ignore", category=FutureWarning, module="mlflow")
+
+
+def _execute(name: str, arguments: list[str], stop: StopRequest) -> None:
+    phase = import_module(f"priorwise.phases.{name}")
+    arguments_of = import_module("priorwise.phases.arguments")
+    desk_of = import_module("priorwise.phases.desk")
+    open_run = import_module("priorwise.tracking.runs").open_run
+    if arguments[:1] and arguments[0] in USAGE_FLAGS:
+        arguments_of.parser_of(name, phase.Config).print_help()
+        return
+    try:
+        recipe = desk_of.Recipe(_recipe_path(arguments_of.pairs(arguments)))
+        config = arguments_of.parse(name, phase.Config, recipe, arguments)
+    except BadInput as error:
+        # the runner has made a run already: it must say why it failed
+        if os.environ.get("MLFLOW_RUN_ID"):
+            with suppress(BadInput), open_run(name):
+                raise error
+        raise
+    with open_run(name) as track:
+        execute(phase, config, desk_of.Desk(recipe, track, stop))
+
+
+def _recipe_path(given: Sequence[tuple[str, str]]) -> str:
+    paths = [value for name, value in given if name == "config" and value != "auto"]
+    return paths[-1] if paths else ""
+
+
+def execute(phase: Any, config: Any, desk: Any) -> None:
+    """Plan and run one phase on the desk's own run, or on the run it resumes."""
+    desk_of = import_module("priorwise.phases.desk")
+    plan = phase.prepare(config, desk)
+    resumed = getattr(config, "resume", "")
+    if not resumed:
+        desk_of.begin(plan, desk.track)
+        phase.run(plan, desk, desk.track)
+        return
+    if desk_of.may_resume(plan, desk, resumed):
+        with desk.track.continuing(resumed) as track:
+            phase.run(plan, desk, track)

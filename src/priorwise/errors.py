@@ -1,0 +1,47 @@
+"""The ways a phase can end badly, each with the exit code that users and schedulers see."""
+
+
+class PriorwiseError(Exception):
+    """Base of every expected failure; its text is the one line shown to the user."""
+
+    exit_code = 1
+
+
+class BadInput(PriorwiseError):
+    """A file, column or parameter is not what was expected (exit 2)."""
+
+    exit_code = 2
+
+
+class PriorNotResolvable(PriorwiseError):
+    """No run, or more than one, fits what was asked for (exit 3)."""
+
+    exit_code = 3
+
+
+class TrackingFailure(PriorwiseError):
+    """The tracking server or the artifact store cannot be used (exit 4)."""
+
+    exit_code = 4
+
+
+class Interrupted(BaseException):
+    """A signal asked the process to stop; not an `Exception`, so that no handler swallows it.
+
+    Parameters
+    ----------
+    signum : int
+        The signal's number; the exit code is 128 + signum (143 for SIGTERM, 130 for SIGINT).
+    reason : str
+        Who asked, for the run's tags.
+    """
+
+    def __init__(self, signum: int, reason: str) -> None:
+        super().__init__(reason)
+        self.signum = signum
+        self.reason = reason
+
+    @property
+    def exit_code(self) -> int:
+        """Shell convention for death by signal."""
+        return 128 + self.signum

@@ -1,0 +1,1 @@
+"""What both trainings share: batches, recorders; no data formats, no tracking."""

@@ -1,0 +1,171 @@
+"""Which rows make up which batch, as a pure function of (seed, epoch)."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+RowIndices = NDArray[np.int64]
+
+
+class KeyedBatches:
+    """Batches of row indices; usable as the `batch_sampler` of a torch DataLoader.
+
+    Each row occurs once an epoch over all ranks. A global batch of `batch_size * world_size` rows
+    is dealt out to the ranks in turn, so every rank gets the same number of batches and none
+    waits for another. The last, shorter global batch is dealt out the same way, parts differing
+    by one row at most; if it has fewer rows than there are ranks it is joined to the one before.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows of the table.
+    batch_size : int
+        Rows in a batch of one rank.
+    seed : int
+        At least 0.
+    shuffle : bool
+        New order each epoch; False: table order.
+    window : int
+        Length bucketing: within this many consecutive global batches rows are sorted by length
+        before they are cut into batches, which are then put in random order. 1 = none, the
+        published i.i.d. shuffle; larger saves padding, at the price of rows of like length
+        sharing a batch.
+    lengths : array_like of shape (n_rows,), optional
+        Length of each row (peaks); needed if window > 1.
+    rank, world_size : int
+        This process among all of them.
+    drop_last : bool
+        Leave the last, shorter batch out (other rows in each epoch if shuffled).
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range, or there are fewer rows than ranks.
+    """
+
+    def __init__(
+        self,
+        n_rows: int,
+        batch_size: int,
+        *,
+        seed: int,
+        shuffle: bool = True,
+        window: int = 1,
+        lengths: ArrayLike | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        drop_last: bool = False,
+    ) -> None:
+        for name, value in (("batch_size", batch_size), ("window", window)):
+            if value < 1:
+                raise ValueError(f"{name}: expected at least 1, got {value}")
+        if seed < 0:
+            raise ValueError(f"seed: expected at least 0, got {seed}")
+        if world_size < 1 or not 0 <= rank < world_size:
+            raise ValueError(f"rank: expected 0 <= rank < world_size, got {rank} of {world_size}")
+        if n_rows < world_size:
+            raise ValueError(f"n_rows: {n_rows} row(s) cannot be dealt out to {world_size} rank(s)")
+        if drop_last and n_rows < batch_size * world_size:
+            raise ValueError(
+                f"drop_last: no batch is left of {n_rows} row(s), "
+                f"a batch over all ranks has {batch_size * world_size}"
+            )
+        self._lengths = None if lengths is None else np.asarray(lengths)
+        if self._lengths is None and window > 1:
+            raise ValueError("lengths: needed for window > 1")
+        if self._lengths is not None and self._lengths.shape != (n_rows,):
+            raise ValueError(f"lengths: expected shape ({n_rows},), got {self._lengths.shape}")
+        self.n_rows, self.batch_size, self.seed = n_rows, batch_size, seed
+        self.shuffle, self.window, self.drop_last = shuffle, window, drop_last
+        self.rank, self.world_size = rank, world_size
+        self.epoch = 0
+        self._bounds = self._cut()
+        self._start = self._next = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, at its first batch; naming the current one again changes nothing."""
+        if epoch < 0:
+            raise ValueError(f"epoch: expected at least 0, got {epoch}")
+        if epoch != self.epoch:
+            self.epoch, self._start, self._next = epoch, 0, 0
+
+    def skip(self, n_batches: int) -> None:
+        """Begin the current epoch at batch `n_batches`, as if those before had been yielded.
+
+        Holds until another epoch is set.
+        """
+        if not 0 <= n_batches <= len(self):
+            raise ValueError(f"n_batches: expected 0 to {len(self)}, got {n_batches}")
+        self._start = self._next = n_batches
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch on each rank, whatever is skipped."""
+        return len(self._bounds) - 1
+
+    def __iter__(self) -> Iterator[RowIndices]:
+        """Batches left in the epoch, each an array of row indices of this rank."""
+        return self._batches(self._order(), self._start)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the order stands: the next batch to be yielded, and what the order depends on.
+
+        A DataLoader with workers draws batches ahead of the training step; then keep the
+        trainer's own count and give it to `skip`.
+        """
+        return {**self._key(), "epoch": self.epoch, "next_batch": self._next}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken.
+
+        Raises
+        ------
+        ValueError
+            If anything that shapes the order differs: the epoch would not be the same one.
+        """
+        for name, value in self._key().items():
+            if state[name] != value:
+                raise ValueError(f"{name}: the saved order has {state[name]}, this one {value}")
+        self.set_epoch(state["epoch"])
+        self.skip(state["next_batch"])
+
+    def _key(self) -> dict[str, Any]:
+        names = ("n_rows", "batch_size", "seed", "shuffle", "window", "world_size", "drop_last")
+        return {name: getattr(self, name) for name in names}
+
+    def _batches(self, order: RowIndices, start: int) -> Iterator[RowIndices]:
+        for batch in range(start, len(self)):
+            # counted before it is handed out: whoever asks for the state then has this batch
+            self._next = batch + 1
+            yield order[slice(*self._bounds[batch : batch + 2])][self.rank :: self.world_size]
+
+    def _cut(self) -> list[int]:
+        """Where each global batch starts in the order, and where the last one ends."""
+        whole, rest = divmod(self.n_rows, self.batch_size * self.world_size)
+        bounds = [i * self.batch_size * self.world_size for i in range(whole + 1)]
+        if rest and not self.drop_last:
+            if rest < self.world_size:
+                bounds[-1] = self.n_rows
+            else:
+                bounds.append(self.n_rows)
+        return bounds
+
+    def _order(self) -> RowIndices:
+        """Rows of the whole epoch over all ranks."""
+        rng = np.random.default_rng([self.seed, self.epoch])
+        order = np.arange(self.n_rows, dtype=np.int64)
+        if self.shuffle:
+            rng.shuffle(order)
+        if self.window == 1 or self._lengths is None:
+            return order
+        # The rows of a short last batch stay as drawn: sorted, they would always be the longest.
+        size = self.batch_size * self.world_size
+        end = self.n_rows // size * size
+        for first in range(0, end, self.window * size):
+            rows = order[first : min(first + self.window * size, end)]
+            batches = rows[np.argsort(self._lengths[rows], kind="stable")].reshape(-1, size)
+            order[first : first + rows.size] = (
+                rng.permutation(batches) if self.shuffle else batches
+            ).ravel()
+        return order

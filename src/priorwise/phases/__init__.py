@@ -1,0 +1,1 @@
+"""One file per entry point: a frozen Config and run(config, track)."""

@@ -1,0 +1,77 @@
+"""Phase 1: one model of P(s=1 | x) per polarity, by binary cross-entropy."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from priorwise.phases.checks import polarity_name, within
+from priorwise.phases.data import read_table
+from priorwise.phases.desk import Desk, Plan, say
+from priorwise.phases.spectra_fit import SpectraJob, TrainingOptions, train_and_log
+from priorwise.spectra.module import Objective
+from priorwise.tracking.fingerprint import fingerprint
+from priorwise.tracking.runs import RunTrack
+
+MONITORS = ("val_recall", "val_loss", "train_loss", "q", "pu_f")
+
+
+@dataclass(frozen=True)
+class BcePretrain(TrainingOptions):
+    """Parameters of `bce_pretrain`.
+
+    Attributes
+    ----------
+    polarity : str
+        positive or negative (the guide's 1 or 0).
+    pos_weight : float
+        Weight of labelled rows in the loss; 1 keeps scores usable for prior estimation.
+    """
+
+    polarity: Literal["positive", "negative", "1", "0"] = "positive"
+    pos_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "polarity", polarity_name(self.polarity))
+        within("pos_weight", self.pos_weight, 0, 1e6, open_low=True)
+        self.check_monitor(MONITORS)
+
+
+Config = BcePretrain
+
+
+def prepare(config: BcePretrain, desk: Desk) -> Plan:
+    """Read and check the tables."""
+    validation = config.data if config.data_val == "auto" else config.data_val
+    _, train = read_table(config.data, "train_data", desk)
+    _, held_out = read_table(validation, "validation_data", desk)
+    train.require(config.polarity, what="training")
+    held_out.require(config.polarity, what="validation", unlabelled=False)
+    return Plan(
+        phase="bce_pretrain",
+        polarity=config.polarity,
+        config=config,
+        tables={"training": train, "validation": held_out},
+        fingerprint=fingerprint(
+            "bce_pretrain", asdict(config), [train.digest, held_out.digest], {}
+        ),
+    )
+
+
+def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
+    """Train, and leave checkpoints, model, history and curves on the run."""
+    config, tables = plan.config, plan.tables
+    rows, labelled = (
+        tables["training"].n_rows(plan.polarity),
+        tables["training"].n_labelled(plan.polarity),
+    )
+    say(f"phase 1, {plan.polarity}: BCE on {rows} rows, {labelled} labelled (s {labelled / rows:.4f})")
+    track.metrics({"s": labelled / rows, "n_train": rows, "n_labelled_train": labelled})
+    job = SpectraJob(
+        options=config,
+        polarity=plan.polarity,
+        objective=Objective("bce", pos_weight=config.pos_weight),
+        train=(tables["training"].uri, tables["training"].version),
+        validation=(tables["validation"].uri, tables["validation"].version),
+        folder="",
+    )
+    train_and_log(job, plan, desk, track)

@@ -1,0 +1,40 @@
+"""Range checks of configuration values: one line that names the parameter."""
+
+import math
+
+from priorwise.errors import BadInput
+from priorwise.spectra.schema import POLARITIES
+
+POLARITY_SPELLINGS = {"1": "positive", "0": "negative"}
+
+
+def at_least(name: str, value: int, low: int) -> None:
+    """Refuse an integer below `low`."""
+    if value < low:
+        raise BadInput(f"{name}: {value} (expected an integer >= {low})")
+
+
+def within(name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
+    """Refuse a number that is not finite or not in [low, high] (or (low, high])."""
+    good = math.isfinite(value) and low <= value <= high and not (open_low and value == low)
+    if not good:
+        left = "(" if open_low else "["
+        raise BadInput(f"{name}: {value} (expected a finite number in {left}{low:g}, {high:g}])")
+
+
+def polarity_name(value: str) -> str:
+    """Give `positive` or `negative` for that name or the guide's 1 or 0."""
+    name = POLARITY_SPELLINGS.get(value, value)
+    if name not in POLARITIES:
+        raise BadInput(f"polarity: {value} (expected positive, negative, 1 or 0)")
+    return name
+
+
+def polarity_list(value: str) -> tuple[str, ...]:
+    """Polarities named by `both`, or by a comma-separated list."""
+    if value == "both":
+        return POLARITIES
+    names = [polarity_name(part.strip()) for part in value.split(",")]
+    if len(set(names)) != len(names):
+        raise BadInput(f"polarities: {value} names one twice")
+    return tuple(sorted(names, key=POLARITIES.index))

@@ -1,0 +1,199 @@
+"""What every phase has at hand, and the plan it makes before it starts."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from priorwise.errors import BadInput
+from priorwise.learn.stopping import StopRequest
+from priorwise.spectra.schema import SCHEMA_NAME
+from priorwise.spectra.table import TableFacts
+from priorwise.tracking.datasets import lance_input
+from priorwise.tracking.runs import RunTrack
+
+WORK_FOLDER = Path(".priorwise")
+
+
+def say(line: str) -> None:
+    """Show a line to the user at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+class Recipe:
+    """A YAML file with one section per phase, plus `training` shared by both trainings.
+
+    Parameters
+    ----------
+    path : str
+        The file; empty for no recipe.
+
+    Raises
+    ------
+    BadInput
+        If the file is not there, is not YAML, or names an unknown section.
+    """
+
+    SECTIONS = (
+        "training",
+        "simulate",
+        "ingest",
+        "dataset_stats",
+        "bce_pretrain",
+        "predict",
+        "estimate_prior",
+        "nnpu_train",
+        "main",
+    )
+
+    def __init__(self, path: str = "") -> None:
+        self.path = path
+        self._content: dict[str, dict[str, Any]] = {}
+        if not path:
+            return
+        try:
+            content = yaml.safe_load(Path(path).read_text())
+        except OSError as error:
+            raise BadInput(f"config {path}: cannot be read ({error.strerror})") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise BadInput(f"config {path}: is not YAML ({' '.join(str(error).split())})") from error
+        if not isinstance(content, dict):
+            raise BadInput(f"config {path}: expected sections named after phases")
+        for name, section in content.items():
+            if name not in self.SECTIONS:
+                raise BadInput(
+                    f"config {path}: unknown section {name!r} (expected {', '.join(self.SECTIONS)})"
+                )
+            if not isinstance(section, dict):
+                raise BadInput(f"config {path}: section {name} must hold `parameter: value` lines")
+        self._content = content
+
+    def arguments(self, phase: str) -> list[str]:
+        """The section of a phase as command-line arguments, for one way of checking values."""
+        shared = self._content.get("training", {})
+        wanted = shared if phase in ("bce_pretrain", "nnpu_train") else {}
+        section = {**wanted, **self._content.get(phase, {})}
+        return [f"--{key}={_text(value)}" for key, value in section.items()]
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@dataclass
+class Desk:
+    """Recipe, run and stop request of this process."""
+
+    recipe: Recipe
+    track: RunTrack
+    stop: StopRequest
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is known of a phase before it starts: enough to find a finished run of the same.
+
+    Attributes
+    ----------
+    phase, polarity : str
+    config : object
+        The effective configuration.
+    tables : dict of role -> TableFacts
+        Pinned, checked inputs. The first one is the training table.
+    upstream : dict of tag -> run id
+    fingerprint : str
+    resolved : object
+        Whatever the phase resolved for itself.
+    """
+
+    phase: str
+    polarity: str
+    config: Any
+    tables: dict[str, TableFacts]
+    fingerprint: str
+    upstream: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    resolved: Any = None
+
+    @property
+    def run_name(self) -> str:
+        """Shown in the UI."""
+        scenario = getattr(self.config, "scenario", "")
+        parts = [self.phase, self.polarity, scenario]
+        return " ".join(part for part in parts if part)
+
+    def contract(self) -> dict[str, str]:
+        """The facts that a later resolution compares."""
+        facts = {"phase": self.phase, "schema": SCHEMA_NAME, "fingerprint": self.fingerprint}
+        if self.polarity:
+            facts["polarity"] = self.polarity
+        if self.tables:
+            first = next(iter(self.tables.values()))
+            facts["data.digest"] = first.digest
+            facts["data.version"] = str(first.version)
+        return {**facts, **self.upstream}
+
+
+def begin(plan: Plan, track: RunTrack) -> None:
+    """Write the run contract: name, tags, immutable params, configuration, dataset inputs.
+
+    The facts are tags, which the UI can filter, and params under `contract.`, which nobody can
+    change afterwards.
+    """
+    facts = plan.contract()
+    track.name(plan.run_name)
+    track.tags({**facts, **plan.tags})
+    track.params({f"contract.{key}": value for key, value in facts.items()})
+    track.config(plan.config)
+    inputs = [
+        lance_input(
+            Path(facts_of.uri).name,
+            role,
+            facts_of.uri,
+            facts_of.version,
+            facts_of.digest,
+            _profile(facts_of),
+        )
+        for role, facts_of in plan.tables.items()
+    ]
+    if inputs:
+        track.inputs(inputs)
+
+
+def _profile(facts: TableFacts) -> Mapping[str, int]:
+    return {
+        "rows": facts.n_rows(),
+        "labelled": facts.n_labelled(),
+        "positive_mode_rows": facts.n_rows("positive"),
+        "negative_mode_rows": facts.n_rows("negative"),
+    }
+
+
+def may_resume(plan: Plan, desk: Desk, run_id: str) -> bool:
+    """Whether an interrupted run can go on; False if it is complete already.
+
+    Raises
+    ------
+    BadInput
+        If it is another kind of run, or configuration, data or source have changed since.
+    """
+    facts = desk.track.history.run(run_id)
+    if facts is None or facts.deleted:
+        raise BadInput(f"resume: run {run_id} does not exist or is deleted")
+    if facts.params.get("contract.phase") != plan.phase:
+        found = facts.params.get("contract.phase", "unknown")
+        raise BadInput(f"resume: run {run_id} is of phase {found} (expected {plan.phase})")
+    if facts.complete:
+        say(f"run {run_id} is complete already: nothing to resume")
+        return False
+    if facts.params.get("contract.fingerprint") != plan.fingerprint:
+        raise BadInput(
+            f"resume: run {run_id} was started with another configuration, data, source or prior "
+            "(the fingerprints differ); start a new run instead"
+        )
+    say(f"resuming run {run_id}")
+    return True

@@ -1,0 +1,93 @@
+"""Runs of a mass spectrometer, and a library to label them with, to Lance tables."""
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from priorwise.errors import BadInput
+from priorwise.phases.checks import at_least, within
+from priorwise.phases.desk import Desk, Plan, say
+from priorwise.spectra.ingest import build
+from priorwise.store.staging import staged
+from priorwise.tracking.fingerprint import fingerprint
+from priorwise.tracking.runs import RunTrack
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """Parameters of `ingest`.
+
+    Attributes
+    ----------
+    inputs : str
+        mzML or mzXML, plain or .gz: a file, a folder, a glob, a comma-separated list, or an
+        s3:// prefix.
+    library : str
+        MGF or MSP (.gz) of reference spectra; empty = every row is unlabelled.
+    dataset_id : str
+        Name of the data set; empty = MSV number in the path, else the file's stem.
+    split : str
+        CSV with columns file,split (train, validation, test_1, test_2, test_3); empty = all train.
+    bad_rows : str
+        refuse = stop at a bad row; drop = leave it out and count it.
+    max_peaks : int
+        Peaks kept of an MS1 scan.
+    min_rel_intensity : float
+        Peaks below this fraction of the base peak are dropped.
+    seed : int
+        Accepted as in every phase; ingesting is not random.
+    config : str
+        Recipe YAML; empty for none.
+    out : str
+        Folder of the tables.
+    """
+
+    inputs: str = ""
+    library: str = ""
+    dataset_id: str = ""
+    split: str = ""
+    bad_rows: Literal["refuse", "drop"] = "refuse"
+    max_peaks: int = 400
+    min_rel_intensity: float = 0.01
+    seed: int = 1
+    config: str = ""
+    out: str = ".priorwise/ingested"
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            raise BadInput("inputs: nothing given (expected a file, a folder or a glob)")
+        at_least("max_peaks", self.max_peaks, 1)
+        within("min_rel_intensity", self.min_rel_intensity, 0, 1)
+
+
+Config = Ingest
+
+
+def prepare(config: Ingest, desk: Desk) -> Plan:
+    """Nothing to resolve."""
+    return Plan(
+        phase="ingest",
+        polarity="",
+        config=config,
+        tables={},
+        fingerprint=fingerprint("ingest", asdict(config), [], {}),
+    )
+
+
+def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
+    """Read, label, normalise, write; then say what came out."""
+    config = plan.config
+    with staged(config.inputs) as inputs, staged(config.library) as library:
+        report = build(
+            inputs,
+            config.out,
+            library=library or None,
+            dataset_id=config.dataset_id or None,
+            split=config.split or None,
+            bad_rows=config.bad_rows,
+            max_peaks=config.max_peaks,
+            min_rel_intensity=config.min_rel_intensity,
+        )
+    say(report.summary())
+    track.metrics(report.metrics())
+    track.json(report.as_json(), "ingest_report.json")
+    track.tags({"data.folder": config.out})

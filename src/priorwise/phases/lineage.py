@@ -1,0 +1,183 @@
+"""From facts about runs to candidates, and from a choice to the files it stands for."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from priorwise.errors import PriorNotResolvable
+from priorwise.phases.desk import Desk, say
+from priorwise.phases.resolve import (
+    RUN_ID,
+    ChosenPrior,
+    ChosenRun,
+    PriorCandidate,
+    Refusals,
+    Refused,
+    Request,
+    Source,
+    choose,
+    choose_run,
+    refusal_table,
+)
+from priorwise.spectra.schema import SCHEMA_NAME
+from priorwise.spectra.table import TableFacts
+from priorwise.tracking.search import History, RunFacts
+
+RECORD = ("c", "s", "pi")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All prior and BCE runs of the experiment at one moment: it serves both polarities."""
+
+    priors: tuple[RunFacts, ...]
+    pretrained: tuple[RunFacts, ...]
+
+
+def snapshot(history: History, *explicit: str) -> Snapshot:
+    """Read the experiment once; runs named explicitly are added wherever they are."""
+    priors, pretrained = history.of_phase("estimate_prior"), history.of_phase("bce_pretrain")
+    known = {facts.run_id for facts in (*priors, *pretrained)}
+    for run_id in explicit:
+        facts = history.run(run_id) if RUN_ID.match(run_id) and run_id not in known else None
+        if facts and facts.tags.get("phase") == "estimate_prior":
+            priors.append(facts)
+        elif facts and facts.tags.get("phase") == "bce_pretrain":
+            pretrained.append(facts)
+    return Snapshot(tuple(priors), tuple(pretrained))
+
+
+def request(spec: str, polarity: str, train: TableFacts, desk: Desk, override: bool = False) -> Request:
+    """What is asked for, given the training table at hand."""
+    return Request(
+        spec=spec,
+        polarity=polarity,
+        digest=train.digest,
+        schema=SCHEMA_NAME,
+        experiment_id=desk.track.experiment_id,
+        version=train.version,
+        s_train=train.label_rate(polarity),
+        override=override,
+    )
+
+
+def source(facts: RunFacts, history: History, relevant: Callable[[RunFacts], bool]) -> Source:
+    """A run as the resolver sees it; its checkpoint is hashed only if it is relevant at all."""
+    recorded = facts.tags.get("checkpoint.sha256")
+    now = recorded
+    if recorded is not None and relevant(facts):
+        now = history.checkpoint_sha256(facts)
+    return Source(
+        run_id=facts.run_id,
+        name=facts.name,
+        experiment_id=facts.experiment_id,
+        start_time=facts.start_time,
+        status=facts.status,
+        deleted=facts.deleted,
+        complete=facts.complete,
+        polarity=facts.params.get("contract.polarity", ""),
+        digest=facts.params.get("contract.data.digest", ""),
+        version=int(facts.params.get("contract.data.version", 0)),
+        schema=facts.params.get("contract.schema", ""),
+        tags=facts.tags,
+        checkpoint_recorded=recorded,
+        checkpoint_now=now,
+    )
+
+
+def _relevant_to(wanted: Request) -> Callable[[RunFacts], bool]:
+    """Whether hashing a run's checkpoint could matter: same polarity and data, and not deleted."""
+    return lambda facts: (
+        facts.complete
+        and not facts.deleted
+        and facts.params.get("contract.polarity") == wanted.polarity
+        and facts.params.get("contract.data.digest") == wanted.digest
+    )
+
+
+def prior_candidates(
+    runs: Snapshot, wanted: Request, history: History
+) -> list[PriorCandidate]:
+    """The snapshot's prior runs, each with the BCE run it came from."""
+    relevant = _relevant_to(wanted)
+    pretrained = {facts.run_id: facts for facts in runs.pretrained}
+    candidates = []
+    for facts in runs.priors:
+        bce_id = facts.params.get("contract.upstream.bce", "")
+        bce = pretrained.get(bce_id) or (history.run(bce_id) if bce_id else None)
+        times = history.history_lengths(facts.run_id, RECORD) if relevant(facts) else {}
+        candidates.append(
+            PriorCandidate(
+                run=source(facts, history, relevant),
+                **{name: facts.metrics.get(name, math.nan) for name in RECORD},
+                history=times,
+                bce=source(bce, history, relevant) if bce else None,
+                bce_checkpoint=facts.params.get("record.bce_checkpoint", ""),
+                n_labelled=facts.metrics.get("n_labelled", math.nan),
+                score_low=facts.metrics.get("score.min", math.nan),
+                score_high=facts.metrics.get("score.max", math.nan),
+            )
+        )
+    return candidates
+
+
+def resolve_prior(wanted: Request, runs: Snapshot, desk: Desk) -> ChosenPrior:
+    """The prior to use.
+
+    Raises
+    ------
+    PriorNotResolvable
+        With a table of every candidate and the reason it was refused.
+    """
+    history = desk.track.history
+    chosen = choose(wanted, prior_candidates(runs, wanted, history))
+    if isinstance(chosen, Refusals):
+        raise PriorNotResolvable(refusal_table(chosen))
+    origin = f"run {chosen.run_id}" if chosen.run_id else "a number given by the user"
+    say(
+        f"prior {wanted.polarity}: pi {chosen.pi:.4f} (c {chosen.c:.4f}, s {chosen.s:.4f}) "
+        f"from {origin}"
+    )
+    _report(chosen.skipped, chosen.warnings)
+    return chosen
+
+
+def resolve_bce(
+    wanted: Request, runs: Snapshot, desk: Desk
+) -> tuple[ChosenRun, RunFacts]:
+    """The BCE run to build on.
+
+    Raises
+    ------
+    PriorNotResolvable
+        With a table of every candidate and the reason it was refused.
+    """
+    relevant = _relevant_to(wanted)
+    candidates = [source(facts, desk.track.history, relevant) for facts in runs.pretrained]
+    chosen = choose_run(wanted, candidates, "bce_pretrain")
+    if isinstance(chosen, Refusals):
+        raise PriorNotResolvable(refusal_table(chosen))
+    say(f"BCE run {wanted.polarity}: {chosen.run.run_id} ({chosen.run.name})")
+    _report(chosen.skipped, chosen.warnings)
+    facts = next(f for f in runs.pretrained if f.run_id == chosen.run.run_id)
+    return chosen, facts
+
+
+def _report(skipped: Sequence[Refused], warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        say(f"warning: {warning}")
+    older = len(skipped) - len(warnings)
+    if older > 0:
+        say(f"  ({older} other unfit candidate(s) skipped)")
+
+
+def skipped_tag(*choices: ChosenPrior | ChosenRun) -> dict[str, str]:
+    """The tag `resolve.skipped`: unfit candidates newer than what was chosen."""
+    lines = [w for choice in choices for w in choice.warnings if w.startswith("newer ")]
+    return {"resolve.skipped": " | ".join(lines)[:5000]} if lines else {}
+
+
+def checkpoint_of(facts: RunFacts, desk: Desk) -> Path:
+    """Verified local copy of a run's best checkpoint."""
+    return desk.track.history.checkpoint(facts)

@@ -1,0 +1,171 @@
+"""The whole spectra workflow in one process: pretraining, priors, nnPU under each scenario."""
+
+import time
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import get_args
+
+from priorwise.errors import BadInput, TrackingFailure
+from priorwise.phases.arguments import parse
+from priorwise.phases.checks import at_least, polarity_list
+from priorwise.phases.data import data_folder, read_table
+from priorwise.phases.desk import Desk, Plan, begin, say
+from priorwise.phases.results import PhaseResult, results_table
+from priorwise.phases.truth import add_truth
+from priorwise.pu.risk import Scenario
+from priorwise.tracking.fingerprint import fingerprint
+from priorwise.tracking.runs import RunTrack
+from priorwise.tracking.search import RunFacts
+
+
+@dataclass(frozen=True)
+class Main:
+    """Parameters of `main`; those of the phases come from the recipe.
+
+    Attributes
+    ----------
+    data : str
+        Folder that holds train_data and validation_data; `simulated` = the simulated tables.
+    polarities : str
+        both, positive or negative.
+    scenarios : str
+        Comma-separated: published, censoring. One nnPU training each.
+    test_1, test_2, test_3 : str
+        Folders of the test sets; auto = test_1 ... in `data`.
+    seed : int, optional
+        Seed of every phase; not given = the recipe's.
+    config : str
+        Recipe YAML; empty for none (the guide's values).
+    out : str
+        File for the table of results (CSV); empty for none.
+    """
+
+    data: str = "simulated"
+    polarities: str = "both"
+    scenarios: str = "published,censoring"
+    test_1: str = "auto"
+    test_2: str = "auto"
+    test_3: str = "auto"
+    seed: int | None = None
+    config: str = ""
+    out: str = ""
+
+    def __post_init__(self) -> None:
+        polarity_list(self.polarities)
+        if self.seed is not None:
+            at_least("seed", self.seed, 0)
+        known = get_args(Scenario)
+        for name in self.scenario_list:
+            if name not in known:
+                raise BadInput(f"scenarios: {name!r} (expected some of {', '.join(known)})")
+
+    @property
+    def scenario_list(self) -> tuple[str, ...]:
+        """Scenarios named."""
+        return tuple(part.strip() for part in self.scenarios.split(","))
+
+
+Config = Main
+
+
+def prepare(config: Main, desk: Desk) -> Plan:
+    """Find the data once, for all phases."""
+    folder = data_folder(config.data, desk)
+    _, train = read_table(folder, "train_data", desk)
+    return Plan(
+        phase="main",
+        polarity=config.polarities,
+        config=config,
+        tables={"training": train},
+        fingerprint=fingerprint("main", asdict(config), [train.digest], {}),
+        resolved=folder,
+    )
+
+
+def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
+    """Run what is not already there, then show everything side by side."""
+    config, folder = plan.config, plan.resolved
+    modes = polarity_list(config.polarities)
+    workflow = Workflow(config, folder, desk, track)
+    test_1 = [] if config.test_1 == "auto" else [f"--test_1={config.test_1}"]
+
+    bce = {
+        mode: workflow.phase("bce_pretrain", f"--polarity={mode}") for mode in modes
+    }
+    priors = {
+        mode: workflow.phase(
+            "estimate_prior", f"--polarity={mode}", f"--bce_run={bce[mode].run_id}", *test_1
+        )
+        for mode in modes
+    }
+    chosen = [f"--prior_{mode[:3]}={priors[mode].run_id}" for mode in modes]
+    for scenario in config.scenario_list:
+        workflow.phase(
+            "nnpu_train", f"--polarities={config.polarities}", f"--scenario={scenario}", *chosen
+        )
+
+    truth = add_truth(workflow.results, folder, config.test_3, desk)
+    if truth:
+        track.metrics(truth)
+    table = results_table(workflow.results)
+    say("")
+    say(table.to_string(index=False, na_rep="", float_format=lambda v: f"{v:.4f}"))
+    track.text(table.to_csv(index=False), "results.csv")
+    if config.out:
+        table.to_csv(config.out, index=False)
+    trained = sum(not result.reused for result in workflow.results)
+    say(f"\n{len(workflow.results)} phases, {trained} run now, the others reused by fingerprint")
+
+
+class Workflow:
+    """Runs phases as nested runs, or finds complete ones of the same fingerprint."""
+
+    def __init__(self, config: Main, folder: str, desk: Desk, track: RunTrack) -> None:
+        self._config = config
+        self._folder = folder
+        self._desk = desk
+        self._track = track
+        self.results: list[PhaseResult] = []
+
+    def phase(self, name: str, *arguments: str) -> RunFacts:
+        """One phase; the facts of its complete run."""
+        began = time.monotonic()
+        module = import_module(f"priorwise.phases.{name}")
+        config = parse(name, module.Config, self._desk.recipe, self._arguments(arguments))
+        say(f"\n=== {name} {' '.join(arguments[:2]).replace('--', '')}")
+        plan = module.prepare(config, self._desk)
+        found = self._finished(plan)
+        reused = found is not None
+        if found is None:
+            found = self._run(module, plan)
+        else:
+            say(f"reused: run {found.run_id} has the same fingerprint")
+            self._track.tags({f"reused.{plan.run_name.replace(' ', '.')}": found.run_id})
+        self.results.append(PhaseResult(plan, found, time.monotonic() - began, reused))
+        return found
+
+    def _finished(self, plan: Plan) -> RunFacts | None:
+        """A complete run of the same fingerprint whose checkpoint, if any, is still sound."""
+        history = self._track.history
+        facts = history.with_fingerprint(plan.fingerprint)
+        if facts is None:
+            return None
+        recorded = facts.tags.get("checkpoint.sha256")
+        if recorded and history.checkpoint_sha256(facts) != recorded:
+            say(f"run {facts.run_id} is not reused: its checkpoint is gone or has changed")
+            return None
+        return facts
+
+    def _run(self, module: ModuleType, plan: Plan) -> RunFacts:
+        with self._track.child(plan.run_name) as child:
+            begin(plan, child)
+            module.run(plan, self._desk, child)
+        facts = self._track.history.run(child.run_id)
+        if facts is None or not facts.complete:
+            raise TrackingFailure(f"run {child.run_id} of {plan.phase} is not complete")
+        return facts
+
+    def _arguments(self, arguments: tuple[str, ...]) -> list[str]:
+        seed = [] if self._config.seed is None else [f"--seed={self._config.seed}"]
+        return [*arguments, f"--data={self._folder}", *seed]

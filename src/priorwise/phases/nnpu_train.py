@@ -1,0 +1,223 @@
+"""Phase 3: the final model, by the non-negative PU risk with priors resolved from earlier runs."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from priorwise.errors import BadInput
+from priorwise.phases.checks import polarity_list
+from priorwise.phases.data import read_table
+from priorwise.phases.desk import Desk, Plan, say
+from priorwise.phases.lineage import (
+    checkpoint_of,
+    request,
+    resolve_bce,
+    resolve_prior,
+    skipped_tag,
+    snapshot,
+)
+from priorwise.phases.resolve import RUN_ID, ChosenPrior, ChosenRun
+from priorwise.phases.spectra_fit import SpectraJob, TrainingOptions, train_and_log
+from priorwise.pu.priors import alpha_of
+from priorwise.spectra.module import Objective
+from priorwise.spectra.table import TableFacts
+from priorwise.tracking.fingerprint import fingerprint
+from priorwise.tracking.runs import RunTrack
+from priorwise.tracking.search import RunFacts
+
+MONITORS = (
+    "val_recall",
+    "val_loss",
+    "train_loss",
+    "q",
+    "pu_f",
+    "proxy_f1",
+    "proxy_accuracy",
+    "clamp_rate",
+)
+RECOMMENDED = "mlflow run . -e nnpu_train -P config=configs/recommended.yaml"
+
+
+@dataclass(frozen=True)
+class NnpuTrain(TrainingOptions):
+    """Parameters of `nnpu_train`.
+
+    Attributes
+    ----------
+    polarities : str
+        both, positive or negative.
+    prior_pos, prior_neg : str
+        auto = the newest fit estimate_prior run; or a run id; or a number.
+    override : bool
+        Insist on a number that contradicts the resolvable prior.
+    scenario : str
+        published = the guide's risk; censoring = what one labelled table really is.
+    loss : str
+        Pointwise loss of the risk.
+    fallback : str
+        What a batch without labelled or unlabelled rows contributes.
+    init_from : str
+        Weights to start from: auto = BCE run of the polarity with more labelled rows, positive,
+        negative, none, or a run id.
+    """
+
+    polarities: str = "both"
+    prior_pos: str = "auto"
+    prior_neg: str = "auto"
+    override: bool = False
+    scenario: Literal["published", "censoring"] = "published"
+    loss: Literal["logistic", "sigmoid"] = "logistic"
+    fallback: Literal["bce", "skip"] = "bce"
+    init_from: str = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_monitor(MONITORS)
+        named = ("auto", "positive", "negative", "none")
+        if self.init_from not in named and not RUN_ID.match(self.init_from):
+            raise BadInput(
+                f"init_from: {self.init_from!r} (expected {', '.join(named)} or a run id)"
+            )
+        modes = polarity_list(self.polarities)
+        object.__setattr__(self, "polarities", "both" if len(modes) == 2 else modes[0])
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """Polarities trained on."""
+        return polarity_list(self.polarities)
+
+    def prior_spec(self, polarity: str) -> str:
+        """What the user said of one polarity's prior."""
+        return self.prior_pos if polarity == "positive" else self.prior_neg
+
+
+Config = NnpuTrain
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What the run builds on."""
+
+    priors: dict[str, ChosenPrior]
+    init: RunFacts | None
+
+
+def prepare(config: NnpuTrain, desk: Desk) -> Plan:
+    """Read the tables; resolve one prior per polarity and the initial weights."""
+    validation = config.data if config.data_val == "auto" else config.data_val
+    _, train = read_table(config.data, "train_data", desk)
+    _, held_out = read_table(validation, "validation_data", desk)
+    for mode in config.modes:
+        train.require(mode, what="training")
+        held_out.require(mode, what="validation", unlabelled=False)
+
+    runs = snapshot(desk.track.history, config.prior_pos, config.prior_neg, config.init_from)
+    priors = {
+        mode: resolve_prior(
+            request(config.prior_spec(mode), mode, train, desk, config.override), runs, desk
+        )
+        for mode in config.modes
+    }
+    init, chosen_init = _initial(config, train, desk)
+    known = {facts.run_id: facts.tags.get("fingerprint", "") for facts in runs.priors}
+    upstream = {f"upstream.prior.{mode}": p.run_id or f"number {p.pi:g}" for mode, p in priors.items()}
+    bce_runs = [p.bce_run_id for p in priors.values() if p.bce_run_id]
+    if bce_runs:
+        upstream["upstream.bce"] = ",".join(bce_runs)
+    upstream["upstream.init"] = init.run_id if init else "none"
+    return Plan(
+        phase="nnpu_train",
+        polarity=config.polarities,
+        config=config,
+        tables={"training": train, "validation": held_out},
+        fingerprint=fingerprint(
+            "nnpu_train",
+            asdict(config),
+            [train.digest, held_out.digest],
+            {
+                **{f"prior.{m}": known.get(p.run_id, f"{p.pi!r}") for m, p in priors.items()},
+                "init": init.tags.get("fingerprint", "") if init else "none",
+            },
+        ),
+        upstream=upstream,
+        tags={
+            "scenario": config.scenario,
+            **_tags_of(priors),
+            **skipped_tag(*priors.values(), *([chosen_init] if chosen_init else [])),
+        },
+        resolved=Resolved(priors, init),
+    )
+
+
+def _initial(
+    config: NnpuTrain, train: TableFacts, desk: Desk
+) -> tuple[RunFacts | None, ChosenRun | None]:
+    """The BCE run whose weights training starts from."""
+    if config.init_from == "none":
+        return None, None
+    mode, spec = config.init_from, "auto"
+    if RUN_ID.match(config.init_from):
+        facts = desk.track.history.run(config.init_from)
+        spec = config.init_from
+        mode = facts.params.get("contract.polarity", "positive") if facts else config.modes[0]
+    elif config.init_from == "auto":
+        mode = max(config.modes, key=train.n_labelled)
+    runs = snapshot(desk.track.history, spec)
+    chosen, facts = resolve_bce(request(spec, mode, train, desk), runs, desk)
+    return facts, chosen
+
+
+def _tags_of(priors: dict[str, ChosenPrior]) -> dict[str, str]:
+    tags = {}
+    for mode, prior in priors.items():
+        tags[f"prior.{mode}.source"] = "run" if prior.run_id else "number"
+        if prior.overridden:
+            tags[f"prior.{mode}.overridden"] = "true"
+    return tags
+
+
+def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
+    """Train, and leave checkpoints, model, history and curves on the run."""
+    config, tables = plan.config, plan.tables
+    _log_priors(plan, track)
+    init = checkpoint_of(plan.resolved.init, desk) if plan.resolved.init else ""
+    job = SpectraJob(
+        options=config,
+        polarity=plan.polarity,
+        objective=Objective(
+            "nnpu",
+            scenario=config.scenario,
+            loss=config.loss,
+            fallback=config.fallback,
+            pi={mode: prior.pi for mode, prior in plan.resolved.priors.items()},
+            s={mode: prior.s for mode, prior in plan.resolved.priors.items()},
+        ),
+        train=(tables["training"].uri, tables["training"].version),
+        validation=(tables["validation"].uri, tables["validation"].version),
+        folder="",
+        init=str(init),
+    )
+    train_and_log(job, plan, desk, track)
+
+
+def _log_priors(plan: Plan, track: RunTrack) -> None:
+    """Put the priors on the run, and say what the published risk makes of them."""
+    metrics: dict[str, float] = {}
+    record: dict[str, Any] = {}
+    for mode, prior in plan.resolved.priors.items():
+        alpha = alpha_of(prior.pi, prior.s)
+        values = {"c": prior.c, "s": prior.s, "pi": prior.pi, "alpha": alpha, "loss": prior.pi}
+        metrics.update({f"prior.{mode}.{name}": value for name, value in values.items()})
+        record[mode] = {**values, "run_id": prior.run_id, "scenario": plan.config.scenario}
+        say(f"phase 3, {mode}: scenario {plan.config.scenario}, pi {prior.pi:.4f}, alpha {alpha:.4f}")
+        if plan.config.scenario == "published":
+            line = (
+                f"the published risk puts pi = {prior.pi:.4f} ({mode}) where the unlabelled rows' "
+                f"positive share alpha = {alpha:.4f} belongs ({prior.pi / alpha:.2f}x): it "
+                f"over-predicts; recommended: {RECOMMENDED}"
+            )
+            say(f"warning: {line}")
+            track.tags({f"warning.over_predicts.{mode}": line})
+    if len(plan.resolved.priors) == 1:
+        metrics.update({name: v for name, v in values.items() if name != "loss"})
+    track.metrics(metrics)
+    track.json(record, "prior.json")

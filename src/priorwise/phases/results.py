@@ -1,0 +1,49 @@
+"""The table that `main` prints: one line per phase and polarity."""
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from priorwise.phases.checks import polarity_list
+from priorwise.phases.desk import Plan
+from priorwise.tracking.search import RunFacts
+
+COLUMNS = ("phase", "polarity", "run id", "c", "s", "pi", "truth", "recall", "seconds")
+
+
+@dataclass
+class PhaseResult:
+    """One phase that was run or reused.
+
+    Attributes
+    ----------
+    truth : dict of polarity -> str
+        What the simulation knows: true c and pi, or accuracy and AUC against y.
+    """
+
+    plan: Plan
+    facts: RunFacts
+    seconds: float
+    reused: bool
+    truth: dict[str, str] = field(default_factory=dict)
+
+
+def results_table(results: list[PhaseResult]) -> pd.DataFrame:
+    """Rows of the results, in the order of the work."""
+    lines = []
+    for result in results:
+        metrics = result.facts.metrics
+        for mode in polarity_list(result.plan.polarity):
+            scenario = getattr(result.plan.config, "scenario", "")
+            lines.append(
+                {
+                    "phase": " ".join(filter(None, (result.plan.phase, scenario))),
+                    "polarity": mode,
+                    "run id": result.facts.run_id,
+                    **{n: metrics.get(f"prior.{mode}.{n}", metrics.get(n)) for n in ("c", "s", "pi")},
+                    "truth": result.truth.get(mode, ""),
+                    "recall": metrics.get(f"recall.{mode}", metrics.get("recall")),
+                    "seconds": "reused" if result.reused else f"{result.seconds:.0f}",
+                }
+            )
+    return pd.DataFrame(lines, columns=list(COLUMNS))

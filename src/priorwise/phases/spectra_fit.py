@@ -1,0 +1,253 @@
+"""What both spectra trainings share: options, the job itself, and logging its outcome."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from priorwise.errors import BadInput
+from priorwise.learn.batches import KeyedBatches
+from priorwise.learn.recorder import NullRecorder, Recorder
+from priorwise.learn.stopping import StopRequest
+from priorwise.phases.checks import at_least, within
+from priorwise.phases.desk import WORK_FOLDER, Desk, Plan, say
+from priorwise.plots.curves import training_curves
+from priorwise.spectra.checkpoint import read_checkpoint, save_network
+from priorwise.spectra.loader import RowLoader
+from priorwise.spectra.module import Objective, SpectraModule
+from priorwise.spectra.schema import SCHEMA_NAME
+from priorwise.spectra.table import load_rows
+from priorwise.store.tables import open_pinned
+from priorwise.tracking.fingerprint import file_sha256
+from priorwise.tracking.runs import RunTrack
+from priorwise.training.fit import FitPlan, FitResult, fit
+
+#: tells a rank started by Lightning which job it belongs to
+JOB_VARIABLE = "PRIORWISE_JOB"
+MONITORS = ("val_recall", "val_loss", "q", "pu_f", "train_loss")
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Parameters that both trainings have; the defaults are the guide's values.
+
+    Attributes
+    ----------
+    data : str
+        Folder that holds train_data and validation_data; `simulated` = the simulated tables.
+    data_val : str
+        Folder of validation_data, if elsewhere; auto = in `data`.
+    batch_size : int
+        Rows per step and process.
+    epochs : int
+        At most this many passes over the training table.
+    patience : int
+        Epochs without improvement of `monitor` before training stops.
+    monitor : str
+        Metric that picks the best checkpoint and stops early.
+    d_model : int
+        Width of the encoder, a multiple of 8.
+    n_layers : int
+        Encoder layers.
+    dropout : float
+        Probability in [0, 1).
+    encoder_lr, linear_lr : float
+        Learning rates of the encoder and of all heads.
+    weight_decay : float
+        AdamW's decoupled weight decay.
+    instrument_embedding_dim : int
+        Width of the embedding of the 22 settings.
+    num_workers : int
+        Loader processes; 0 assembles batches in the training process.
+    devices : int
+        Processes (GPUs, or CPU processes); 0 = all available accelerators.
+    resume : str
+        Run id of an interrupted training to continue.
+    seed : int
+    config : str
+        Recipe YAML; empty for none.
+    out : str
+        Working folder; empty = .priorwise/runs/<run id>.
+    """
+
+    data: str = "simulated"
+    data_val: str = "auto"
+    batch_size: int = 256
+    epochs: int = 30
+    patience: int = 10
+    monitor: str = "val_recall"
+    d_model: int = 128
+    n_layers: int = 2
+    dropout: float = 0.3
+    encoder_lr: float = 5e-6
+    linear_lr: float = 1e-5
+    weight_decay: float = 1e-3
+    instrument_embedding_dim: int = 16
+    num_workers: int = 0
+    devices: int = 0
+    resume: str = ""
+    seed: int = 1
+    config: str = ""
+    out: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "epochs", "patience", "n_layers", "instrument_embedding_dim"):
+            at_least(name, getattr(self, name), 1)
+        for name in ("num_workers", "devices", "seed"):
+            at_least(name, getattr(self, name), 0)
+        if self.d_model < 8 or self.d_model % 8:
+            raise BadInput(f"d_model: {self.d_model} (expected a multiple of 8: 8 heads)")
+        within("dropout", self.dropout, 0, 0.99)
+        for name in ("encoder_lr", "linear_lr"):
+            within(name, getattr(self, name), 0, 1, open_low=True)
+        within("weight_decay", self.weight_decay, 0, 1)
+
+    def check_monitor(self, known: tuple[str, ...]) -> None:
+        """Refuse a monitor that this training does not log."""
+        if self.monitor not in known:
+            raise BadInput(f"monitor: {self.monitor} (expected one of {', '.join(known)})")
+
+
+@dataclass(frozen=True)
+class SpectraJob:
+    """One training, fully decided: any process that gets it does the same work."""
+
+    options: TrainingOptions
+    polarity: str
+    objective: Objective
+    train: tuple[str, int]  # uri, version
+    validation: tuple[str, int]
+    folder: str
+    init: str = ""  # checkpoint to start from
+    resume_from: str = ""
+
+    def to_json(self) -> str:
+        """For the ranks."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "SpectraJob":
+        """Rebuild what `to_json` wrote."""
+        values = json.loads(text)
+        known = TrainingOptions.__dataclass_fields__
+        options = TrainingOptions(
+            **{k: v for k, v in values.pop("options").items() if k in known}
+        )
+        objective = Objective(**values.pop("objective"))
+        pinned = {name: tuple(values.pop(name)) for name in ("train", "validation")}
+        return cls(options=options, objective=objective, **pinned, **values)
+
+
+def run_job(job: SpectraJob, recorder: Recorder, stop: StopRequest) -> FitResult:
+    """Read the pinned tables, build the module, fit."""
+    options = job.options
+    rank, world = int(os.environ.get("LOCAL_RANK", 0)), max(options.devices, 1)
+    loaders = []
+    for (uri, version), shuffle in ((job.train, True), (job.validation, False)):
+        rows = load_rows(open_pinned(uri, version), job.polarity)
+        order = KeyedBatches(
+            len(rows),
+            options.batch_size,
+            seed=options.seed,
+            shuffle=shuffle,
+            rank=rank,
+            world_size=world,
+        )
+        loaders.append(RowLoader(rows, order, options.num_workers))
+    network = {
+        "d_model": options.d_model,
+        "n_layers": options.n_layers,
+        "dropout": options.dropout,
+        "instrument_embedding_dim": options.instrument_embedding_dim,
+    }
+    module = SpectraModule(
+        network,
+        job.objective,
+        encoder_lr=options.encoder_lr,
+        linear_lr=options.linear_lr,
+        weight_decay=options.weight_decay,
+        seed=options.seed,
+    )
+    if job.init:
+        architecture, state = read_checkpoint(Path(job.init))
+        differs = {k: v for k, v in network.items() if k != "dropout" and architecture.get(k) != v}
+        if differs:
+            raise BadInput(f"init_from: the checkpoint has another architecture ({differs} wanted)")
+        module.network.load_state_dict(state)
+    plan = FitPlan(
+        epochs=options.epochs,
+        patience=options.patience,
+        monitor=options.monitor,
+        devices=options.devices,
+        folder=Path(job.folder),
+        resume_from=Path(job.resume_from) if job.resume_from else None,
+    )
+    return fit(module, loaders[0], loaders[1], plan, recorder, stop)
+
+
+def run_rank(stop: StopRequest) -> None:
+    """The part of a rank other than 0: the fit, and nothing of the phase around it."""
+    job = SpectraJob.from_json(Path(os.environ[JOB_VARIABLE]).read_text())
+    run_job(job, NullRecorder(), stop)
+
+
+def train_and_log(job: SpectraJob, plan: Plan, desk: Desk, track: RunTrack) -> FitResult:
+    """Fit as rank 0 and put everything it leaves behind on the run."""
+    folder = Path(job.options.out) if job.options.out else WORK_FOLDER / "runs" / track.run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    job = replace(job, folder=str(folder))
+    history = folder / "history.csv"
+    if job.options.resume:
+        job = replace(job, resume_from=str(last_checkpoint(folder, job.options.resume, desk)))
+    job_file = folder / "job.json"
+    job_file.write_text(job.to_json())
+    os.environ[JOB_VARIABLE] = str(job_file.resolve())
+    try:
+        result = run_job(job, track.recorder(history), desk.stop)
+    except BaseException:
+        for path, place in ((folder / "checkpoints" / "last.ckpt", "checkpoints"), (history, None)):
+            if path.exists():
+                track.artifact(path, place)
+        raise
+    _log_outcome(result, history, plan, track, folder)
+    return result
+
+
+def last_checkpoint(folder: Path, run_id: str, desk: Desk) -> Path:
+    """The checkpoint a resumed training goes on from: the local one, else the run's artifact."""
+    local = folder / "checkpoints" / "last.ckpt"
+    if local.exists():
+        return local
+    facts = desk.track.history.run(run_id)
+    if facts is None:
+        raise BadInput(f"resume: run {run_id} does not exist")
+    return desk.track.history.fetch(run_id, "checkpoints/last.ckpt")
+
+
+def _log_outcome(
+    result: FitResult, history: Path, plan: Plan, track: RunTrack, folder: Path
+) -> None:
+    best = track.artifact(result.best, "checkpoints")
+    track.artifact(result.last, "checkpoints")
+    track.artifact(history)
+    save_network(
+        result.best,
+        folder / "model",
+        {"phase": plan.phase, "polarity": plan.polarity, "schema": SCHEMA_NAME},
+    )
+    for path in sorted((folder / "model").iterdir()):
+        track.artifact(path, "model")
+    epochs = pd.read_csv(history)
+    track.figure(training_curves(epochs, plan.run_name), "training_curves")
+    # the best epoch's recall: the last value of val_recall is that of the last epoch
+    recalls = {
+        name.removeprefix("val_"): value
+        for name, value in result.best_metrics.items()
+        if name.startswith("val_recall")
+    }
+    best_epoch = result.best_metrics.get("best_epoch", float("nan"))
+    track.metrics({**recalls, "best_epoch": best_epoch, "epochs_run": float(len(epochs))})
+    track.tags({"checkpoint.path": best, "checkpoint.sha256": file_sha256(result.best)})
+    say(f"best checkpoint: {result.best.name}")

@@ -1,0 +1,1 @@
+"""Mathematics without negatives: risks, priors, intervals, selection; no I/O."""

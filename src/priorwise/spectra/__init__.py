@@ -1,0 +1,1 @@
+"""Mass spectra: schema, readers, preprocessing, library, simulation, encoder."""

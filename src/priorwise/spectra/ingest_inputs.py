@@ -1,0 +1,211 @@
+"""Which files an ingest reads, and which table each of them goes to."""
+
+import csv
+import fnmatch
+import glob
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from priorwise.errors import BadInput
+from priorwise.spectra.readers import RUN_SUFFIXES
+
+#: split -> table, below the output folder
+TABLES = {
+    "train": "train_data",
+    "validation": "validation_data",
+    "test_1": "test_1/test_data",
+    "test_2": "test_2/test_data",
+    "test_3": "test_3/test_data",
+}
+_MASSIVE = re.compile(r"MSV\d{9}")
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """Files to read, in reading order, and what was passed over.
+
+    Parameters
+    ----------
+    paths : tuple of pathlib.Path
+        mzML and mzXML runs.
+    blanks : tuple of pathlib.Path
+        Runs left out because "blank" is in their name.
+    ignored : tuple of pathlib.Path
+        Files of another kind, met in a folder or by a glob.
+    """
+
+    paths: tuple[Path, ...]
+    blanks: tuple[Path, ...]
+    ignored: tuple[Path, ...]
+
+
+def is_run(path: Path) -> bool:
+    """Whether the name is that of a run that can be read."""
+    return path.name.lower().endswith(RUN_SUFFIXES) and not path.name.startswith(".")
+
+
+def find_runs(inputs: str) -> RunFiles:
+    """Resolve `inputs` into files.
+
+    Parameters
+    ----------
+    inputs : str
+        A file, a folder (searched to any depth), a glob, or several of these with commas between.
+        A name that exists is taken as it stands, whatever characters it has.
+
+    Returns
+    -------
+    RunFiles
+        Sorted within each part; a file met twice is read once.
+
+    Raises
+    ------
+    BadInput
+        If a part matches nothing, names a file that is no run, or nothing is left to read.
+    """
+    runs: dict[str, Path] = {}
+    blanks: dict[str, Path] = {}
+    ignored: dict[str, Path] = {}
+    for part in _parts(inputs):
+        for path in _members(part):
+            key = os.path.abspath(path)
+            if not is_run(path):
+                ignored[key] = path
+            elif "blank" in path.name.lower():
+                blanks[key] = path
+            else:
+                runs[key] = path
+    found = RunFiles(tuple(runs.values()), tuple(blanks.values()), tuple(ignored.values()))
+    if not found.paths:
+        raise BadInput(
+            f"inputs={inputs}: no mzML or mzXML run to read ({len(blanks)} named blank, "
+            f"{len(ignored)} of another kind)"
+        )
+    return found
+
+
+def _parts(inputs: str) -> list[str]:
+    if os.path.exists(inputs):
+        return [inputs]
+    parts = [part.strip() for part in inputs.split(",") if part.strip()]
+    if not parts:
+        raise BadInput("inputs: expected a file, a folder or a glob; got nothing")
+    return parts
+
+
+def _members(part: str) -> list[Path]:
+    if re.match(r"[a-z0-9+]+://", part):
+        raise BadInput(f"inputs: {part}: expected a local path")
+    path = Path(part)
+    if path.is_dir():
+        return sorted(_walk(path))
+    if path.is_file():
+        if is_run(path):
+            return [path]
+        raise BadInput(
+            f"{path}: only mzML and mzXML (plain or .gz) are read; convert vendor files first, "
+            "for example with msconvert or ThermoRawFileParser"
+        )
+    members = sorted(Path(name) for name in glob.glob(part, recursive=True))
+    if not members:
+        raise BadInput(f"inputs: {part}: no such file or folder, and no file matches it")
+    return [p for member in members for p in (_walk(member) if member.is_dir() else [member])]
+
+
+def _walk(folder: Path) -> list[Path]:
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(parent, name) for name in sorted(names)]
+    return found
+
+
+def run_stem(path: Path) -> str:
+    """Cut a run's base name down: without .mzML, .mzXML and .gz."""
+    return re.sub(r"(?i)\.mzx?ml(\.gz)?$", "", path.name)
+
+
+def dataset_id_of(path: Path) -> str:
+    """MassIVE id in the file's full path, else the stem of its name."""
+    found = _MASSIVE.search(os.path.abspath(path))
+    return found.group(0) if found else run_stem(path)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Table of each run, and the lines of the split file that named none.
+
+    Parameters
+    ----------
+    tables : tuple of str
+        One for each run, a value of `TABLES`.
+    unused : tuple of str
+        Entries of the `file` column that match no run.
+    """
+
+    tables: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+def assign_tables(paths: tuple[Path, ...], split: str | Path | None) -> Assignment:
+    """Look up each run in a split file.
+
+    Parameters
+    ----------
+    paths : tuple of pathlib.Path
+        The runs.
+    split : str or pathlib.Path, optional
+        CSV with the columns `file` (base name, or a glob on it; ".gz" may be left off) and
+        `split` (train, validation, test_1, test_2 or test_3). If not given, all runs train.
+
+    Raises
+    ------
+    BadInput
+        If the file lacks a column, names an unknown split, leaves a run out, or puts a run into
+        two splits.
+    """
+    if split is None:
+        return Assignment((TABLES["train"],) * len(paths), ())
+    rows = _read_split(Path(split))
+    used: set[str] = set()
+    tables = []
+    for path in paths:
+        names = {path.name, re.sub(r"(?i)\.gz$", "", path.name)}
+        # an exact name first: real names hold brackets, which a glob reads as a class
+        hits = [row for row in rows if row[0] in names]
+        hits = hits or [
+            row for row in rows if any(fnmatch.fnmatchcase(name, row[0]) for name in names)
+        ]
+        used |= {pattern for pattern, _ in hits}
+        splits = sorted({name for _, name in hits})
+        if len(splits) != 1:
+            wrong = f"is in the splits {', '.join(splits)}" if splits else "is not named"
+            raise BadInput(f"{split}: {path.name} {wrong}; expected one split for each input file")
+        tables.append(TABLES[splits[0]])
+    return Assignment(tuple(tables), tuple(p for p, _ in rows if p not in used))
+
+
+def _read_split(path: Path) -> list[tuple[str, str]]:
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, skipinitialspace=True)
+            columns = reader.fieldnames or []
+            for column in ("file", "split"):
+                if column not in columns:
+                    raise BadInput(f"{path}: no column {column!r}; expected file,split")
+            rows = [
+                (reader.line_num, (row["file"] or "").strip(), (row["split"] or "").strip())
+                for row in reader
+            ]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"{path}: cannot be read as CSV ({error})") from error
+    for line, name, split in rows:
+        if not name:
+            raise BadInput(f"{path}: line {line}: column file is empty")
+        if split not in TABLES:
+            raise BadInput(
+                f"{path}: line {line}: split {split!r}; expected one of {', '.join(TABLES)}"
+            )
+    return [(name, split) for _, name, split in rows]

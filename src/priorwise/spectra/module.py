@@ -1,0 +1,219 @@
+"""The Lightning side of the spectra model: risk, epoch metrics, optimizer, checkpoint form."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from torch.nn import functional as F  # noqa: N812  (its usual name)
+
+from priorwise.pu import selection
+from priorwise.pu.priors import ClassPrior, PolarityPriors
+from priorwise.pu.risk import Fallback, Loss, RiskSums, Scenario, pu_risk
+from priorwise.spectra.encoder import SpectrumClassifier, parameter_groups
+from priorwise.spectra.table import SpectraBatch
+
+THRESHOLD = 0.5
+NETWORK_KEYS = ("d_model", "n_layers", "dropout", "instrument_embedding_dim")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised.
+
+    Attributes
+    ----------
+    kind : {"bce", "nnpu"}
+        Binary cross-entropy of s, or the non-negative PU risk.
+    pos_weight : float
+        Weight of labelled rows in the cross-entropy (1 = none).
+    pi, s : dict of polarity -> float
+        Class prior and labelled fraction (nnPU).
+    """
+
+    kind: Literal["bce", "nnpu"] = "bce"
+    pos_weight: float = 1.0
+    scenario: Scenario = "published"
+    loss: Loss = "logistic"
+    fallback: Fallback = "bce"
+    pi: dict[str, float] | None = None
+    s: dict[str, float] | None = None
+
+    def priors(self) -> PolarityPriors:
+        """The priors as the risk wants them."""
+        pi, s = self.pi or {}, self.s or {}
+        return PolarityPriors(**{mode: ClassPrior(pi[mode], s[mode]) for mode in pi})
+
+    def pooled_pi(self, n_positive: float, n_negative: float) -> float | None:
+        """Class prior over rows of both polarities; None without priors."""
+        if not self.pi:
+            return None
+        share = {"positive": n_positive, "negative": n_negative}
+        rows = sum(share[mode] for mode in self.pi)
+        return sum(self.pi[mode] * share[mode] for mode in self.pi) / rows if rows else None
+
+
+class SpectraModule(LightningModule):
+    """Trains a `SpectrumClassifier`.
+
+    Checkpoints keep the published form: bare state-dict keys, plain numbers as hyper-parameters.
+
+    Parameters
+    ----------
+    network : dict
+        Arguments of `SpectrumClassifier`.
+    objective : Objective
+    encoder_lr, linear_lr, weight_decay : float
+        AdamW, eps 1e-4, one learning rate for the encoder and one for the heads.
+    seed : int
+        Dropout of step n of epoch e depends on (seed, e, n) alone, so that a resumed training
+        repeats the undisturbed one.
+    """
+
+    def __init__(
+        self,
+        network: dict[str, Any],
+        objective: Objective,
+        *,
+        encoder_lr: float,
+        linear_lr: float,
+        weight_decay: float,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.network = SpectrumClassifier(**network)
+        self.objective = objective
+        self.rates = (encoder_lr, linear_lr, weight_decay)
+        self.seed = seed
+        self._published_hparams = {
+            **network,
+            "hidden_fc1": 64,
+            "lr": linear_lr,
+            "encoder_lr": encoder_lr,
+            "linear_lr": linear_lr,
+            "weight_decay": weight_decay,
+            "optimizer_name": "AdamW",
+            "validation_threshold": THRESHOLD,
+        }
+        for mode, value in (objective.pi or {}).items():
+            self._published_hparams[f"prior_{mode[:3]}"] = float(value)
+        self._train = np.zeros(4)  # sum of losses, steps, clamped strata, PU strata
+        self._validation = np.zeros((2, 5))  # per polarity: see validation_step
+        self._risk = RiskSums.zero()
+
+    def forward(self, batch: SpectraBatch) -> torch.Tensor:
+        """Logits of the rows, shape (batch,)."""
+        logits: torch.Tensor = self.network(
+            batch.mz, batch.intensity, batch.settings, batch.precursor_mz
+        )
+        return logits
+
+    def transfer_batch_to_device(
+        self, batch: SpectraBatch, device: torch.device, dataloader_idx: int
+    ) -> SpectraBatch:
+        """Move a batch."""
+        return batch.to(device)
+
+    def on_train_epoch_start(self) -> None:
+        """Forget the sums of the epoch before."""
+        self._train = np.zeros(4)
+
+    def on_train_batch_start(self, batch: SpectraBatch, batch_idx: int) -> None:
+        """Key the dropout masks by (seed, epoch, step, rank)."""
+        key = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, self.global_rank])
+        torch.manual_seed(int(key.generate_state(1)[0]))
+
+    def training_step(self, batch: SpectraBatch, batch_idx: int) -> torch.Tensor:
+        """Risk of one batch."""
+        logits = self(batch)
+        objective = self.objective
+        if objective.kind == "bce":
+            weight = torch.tensor(objective.pos_weight, device=logits.device)
+            value = F.binary_cross_entropy_with_logits(logits, batch.s, pos_weight=weight)
+            clamped = strata = 0
+        else:
+            risk = pu_risk(
+                logits,
+                batch.s,
+                batch.positive,
+                objective.priors(),
+                scenario=objective.scenario,
+                loss=objective.loss,
+                fallback=objective.fallback,
+            )
+            value, clamped, strata = risk.objective, risk.clamped, risk.strata
+        self._train += (float(value.detach()), 1, clamped, strata)
+        self.log("train_loss_step", value.detach(), prog_bar=True, logger=False)
+        return value
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the sums of the epoch before."""
+        self._validation = np.zeros((2, 5))
+        self._risk = RiskSums.zero()
+
+    def validation_step(self, batch: SpectraBatch, batch_idx: int) -> None:
+        """Add up what the epoch's metrics need; sums do not depend on batches or ranks."""
+        logits = self(batch).float()
+        predicted = (logits >= 0).double()  # probability >= 0.5
+        bce = F.binary_cross_entropy_with_logits(logits, batch.s, reduction="none").double()
+        for row, mode in enumerate((batch.positive, ~batch.positive)):
+            s, yhat = batch.s[mode].double(), predicted[mode]
+            sums = (len(s), s.sum(), yhat.sum(), (s * yhat).sum(), bce[mode].sum())
+            self._validation[row] += [float(value) for value in sums]
+        if self.objective.kind == "nnpu":
+            self._risk += RiskSums.of(logits, batch.s, batch.positive, self.objective.loss)
+
+    def on_validation_epoch_end(self) -> None:
+        """Metrics of the validation table, none of which needs a negative."""
+        sums = self._over_ranks(self._validation)
+        risk = RiskSums(self._over_ranks(self._risk.values))
+        rows, labelled, predicted, hits, bce = sums.sum(axis=0)
+        if not rows or not labelled:
+            return
+        recall, q = hits / labelled, predicted / rows
+        metrics = {"val_loss": bce / rows, "val_recall": recall, "q": q}
+        metrics["pu_f"] = selection.pu_f(recall, q)
+        pi = self.objective.pooled_pi(sums[0, 0], sums[1, 0])
+        if pi is not None:
+            metrics["val_loss"] = risk.risk(self.objective.priors(), self.objective.scenario)
+            metrics["proxy_f1"] = selection.proxy_f1(recall, q, pi)
+            metrics["proxy_accuracy"] = selection.proxy_accuracy(recall, q, pi)
+            for row, mode in enumerate(("positive", "negative")):
+                if sums[row, 1]:
+                    metrics[f"val_recall.{mode}"] = sums[row, 3] / sums[row, 1]
+                    metrics[f"q.{mode}"] = sums[row, 2] / sums[row, 0]
+        for name, value in metrics.items():
+            # float64, so that equal counts give equal metrics however they were summed
+            self.log(name, torch.tensor(float(value), dtype=torch.float64), rank_zero_only=False)
+
+    def on_train_epoch_end(self) -> None:
+        """Mean training risk, and how often the non-negative clamp acted."""
+        loss, steps, clamped, strata = self._over_ranks(self._train)
+        self.log("train_loss", torch.tensor(loss / max(steps, 1), dtype=torch.float64))
+        if self.objective.kind == "nnpu":
+            rate = torch.tensor(clamped / max(strata, 1), dtype=torch.float64)
+            self.log("clamp_rate", rate)
+
+    def _over_ranks(self, sums: np.ndarray) -> np.ndarray:
+        if self.trainer.world_size == 1:
+            return sums
+        total = self.trainer.strategy.reduce(
+            torch.as_tensor(sums, device=self.device), reduce_op="sum"
+        )
+        return np.asarray(total.cpu().numpy())
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW as published: eps 1e-4, no schedule."""
+        groups = parameter_groups(self.network, *self.rates)
+        return torch.optim.AdamW(groups, eps=1e-4)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Write the published form."""
+        checkpoint["state_dict"] = self.network.state_dict()
+        checkpoint["hyper_parameters"] = dict(self._published_hparams)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Read the published form."""
+        state = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {f"network.{key}": value for key, value in state.items()}

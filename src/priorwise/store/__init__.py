@@ -1,0 +1,1 @@
+"""The only importer of lance: pinned reads, digests, atomic writes, s3 staging."""

@@ -1,0 +1,207 @@
+"""Lance tables: open one pinned version, read it in a stream, digest it, write it in one commit."""
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlparse
+
+import lance
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from priorwise.errors import BadInput
+
+#: MLflow refuses dataset digests over 36 characters
+DIGEST_CHARS = 32
+SCAN_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class PinnedTable:
+    """One version of one Lance table: every read of it sees the same rows."""
+
+    uri: str
+    version: int
+    dataset: lance.LanceDataset
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self.dataset.schema
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.dataset.count_rows())
+
+
+def is_remote(uri: str) -> bool:
+    """Whether `uri` names an object store rather than a path."""
+    return urlparse(uri).scheme in {"s3", "s3a", "s3+ddb"}
+
+
+def storage_options(uri: str) -> dict[str, str] | None:
+    """Object-store options from the usual environment variables; None for local paths.
+
+    `MLFLOW_S3_ENDPOINT_URL` is honoured so that one variable serves MLflow and Lance.
+    """
+    if not is_remote(uri):
+        return None
+    endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("MLFLOW_S3_ENDPOINT_URL")
+    if not endpoint:
+        return {}
+    return {"endpoint": endpoint, "allow_http": str(endpoint.startswith("http://")).lower()}
+
+
+def table_exists(uri: str) -> bool:
+    """Whether a readable Lance table lies at `uri`."""
+    if not is_remote(uri) and not Path(uri, "_versions").is_dir():
+        return False
+    try:
+        lance.dataset(uri, storage_options=storage_options(uri))
+    except (ValueError, OSError):
+        return False
+    return True
+
+
+def open_pinned(uri: str, version: int | None = None) -> PinnedTable:
+    """Open a table at one version.
+
+    Parameters
+    ----------
+    uri : str
+        Path or s3:// address of the table's directory.
+    version : int, optional
+        The version; the newest if not given.
+
+    Raises
+    ------
+    BadInput
+        If there is no table, or no such version, at `uri`.
+    """
+    if not is_remote(uri):
+        path = Path(uri)
+        if not path.exists():
+            raise BadInput(f"{uri}: no such table (expected a Lance table directory)")
+        if not (path / "_versions").is_dir():
+            raise BadInput(f"{uri}: is not a Lance table (no _versions folder in it)")
+        uri = str(path.resolve())
+    try:
+        dataset = lance.dataset(uri, version=version, storage_options=storage_options(uri))
+    except (ValueError, OSError) as error:
+        wanted = "newest version" if version is None else f"version {version}"
+        raise BadInput(f"{uri}: cannot open {wanted} of the table ({_first_line(error)})") from error
+    return PinnedTable(uri, int(dataset.version), dataset)
+
+
+def scan(
+    table: PinnedTable, columns: Sequence[str] | None = None, batch_rows: int = SCAN_ROWS
+) -> Iterator[pa.RecordBatch]:
+    """Stream the rows of a pinned table in table order.
+
+    Raises
+    ------
+    BadInput
+        If a fragment is missing, truncated or otherwise unreadable.
+    """
+    try:
+        yield from table.dataset.scanner(
+            columns=list(columns) if columns is not None else None,
+            batch_size=batch_rows,
+            batch_readahead=2,
+            fragment_readahead=1,
+            scan_in_order=True,
+        ).to_batches()
+    except (OSError, ValueError, pa.ArrowInvalid) as error:
+        raise BadInput(
+            f"{table.uri}: version {table.version} cannot be read whole ({_first_line(error)})"
+        ) from error
+
+
+class ContentDigest:
+    """Digest of a table's rows, independent of how they are cut into batches and fragments.
+
+    Each column feeds its own SHA-256 streams (lengths, values, nulls), so two tables agree only
+    if schema, row order and every value agree bit by bit.
+    """
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._names = sorted(schema.names)
+        self._parts = {name: [hashlib.sha256() for _ in range(3)] for name in self._names}
+        self._types = {name: str(schema.field(name).type) for name in self._names}
+        self.n_rows = 0
+
+    def update(self, batch: pa.RecordBatch) -> None:
+        """Take in the next rows."""
+        self.n_rows += batch.num_rows
+        for name in self._names:
+            self._feed(self._parts[name], batch.column(name))
+
+    def _feed(self, parts: list["hashlib._Hash"], column: pa.Array) -> None:
+        lengths, values, nulls = parts
+        nulls.update(column.is_null().to_numpy(zero_copy_only=False).tobytes())
+        kind = column.type
+        if pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            sizes = pc.fill_null(pc.list_value_length(column), -1)
+            lengths.update(sizes.cast(pa.int64()).to_numpy(zero_copy_only=False).tobytes())
+            self._feed([lengths, values, hashlib.sha256()], column.flatten())
+        elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            sizes = pc.fill_null(pc.binary_length(column), -1)
+            lengths.update(sizes.cast(pa.int64()).to_numpy(zero_copy_only=False).tobytes())
+            values.update("".join(v or "" for v in column.to_pylist()).encode())
+        else:
+            filled = pc.fill_null(column, 0)
+            values.update(np.ascontiguousarray(filled.to_numpy(zero_copy_only=False)).tobytes())
+
+    def hexdigest(self) -> str:
+        """The digest so far, 32 hexadecimal characters."""
+        whole = hashlib.sha256(str(self.n_rows).encode())
+        for name in self._names:
+            whole.update(f"{name}:{self._types[name]}".encode())
+            for part in self._parts[name]:
+                whole.update(part.digest())
+        return whole.hexdigest()[:DIGEST_CHARS]
+
+
+def write_table(uri: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+    """Write a new table in one commit: it is there whole, or not at all.
+
+    A local table is written beside its place and renamed; an object-store table becomes visible
+    with its one manifest.
+
+    Returns
+    -------
+    int
+        The version written.
+
+    Raises
+    ------
+    BadInput
+        If a table is already there: data is never overwritten.
+    """
+    if table_exists(uri):
+        raise BadInput(f"{uri}: a table is already there; choose another `out` or remove it")
+    if is_remote(uri):
+        return int(_write(uri, schema, batches).version)
+    target = Path(uri)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = target.parent / f".partial-{target.name}-{uuid.uuid4().hex[:8]}"
+    try:
+        version = int(_write(str(staging), schema, batches).version)
+        staging.rename(target)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    return version
+
+
+def _write(uri: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> lance.LanceDataset:
+    reader = pa.RecordBatchReader.from_batches(schema, iter(batches))
+    return lance.write_dataset(reader, uri, mode="create", storage_options=storage_options(uri))
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

@@ -1,0 +1,216 @@
+"""A run's life: attach or open, the tags and params of the contract, and how it ends."""
+
+import json
+import os
+import re
+import tempfile
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+from urllib.request import urlopen
+
+import mlflow
+from matplotlib.figure import Figure
+from mlflow.entities import DatasetInput, Param, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from priorwise.errors import Interrupted, PriorwiseError, TrackingFailure
+from priorwise.learn.recorder import CsvHistory
+from priorwise.tracking.fingerprint import git_dirty, source_digest
+from priorwise.tracking.recorder import MlflowRecorder, send_metrics
+from priorwise.tracking.search import History
+
+DEFAULT_STORE = "sqlite:///mlflow.db"
+#: a name MLflow made up itself ("gifted-ant-123"), as opposed to one a user chose
+RANDOM_NAME = re.compile(r"^[a-z]+-[a-z]+-\d+$")
+PARAM_CHARS = 6000
+SECRET = re.compile(r"(://[^/:@\s]+):[^/@\s]+@")
+SECRET_QUERY = re.compile(r"(?i)((?:key|token|secret|password|signature)=)[^&\s]+")
+
+
+def scrub(text: str) -> str:
+    """`text` without passwords and keys inside addresses."""
+    return SECRET_QUERY.sub(r"\1***", SECRET.sub(r"\1:***@", text))
+
+
+class RunTrack:
+    """One MLflow run that this process owns; made by `open_run` and `child`."""
+
+    def __init__(self, client: MlflowClient, run_id: str, experiment_id: str) -> None:
+        self.client = client
+        self.run_id = run_id
+        self.experiment_id = experiment_id
+        self.history = History(client, experiment_id)
+
+    def tags(self, tags: Mapping[str, object]) -> None:
+        """Set tags, in one request."""
+        rows = [RunTag(key, scrub(str(value))) for key, value in tags.items()]
+        self.client.log_batch(self.run_id, tags=rows)
+
+    def metrics(self, metrics: Mapping[str, float]) -> None:
+        """Write estimates; returns once the server has them."""
+        send_metrics(self.client, self.run_id, metrics)
+
+    def config(self, config: object) -> None:
+        """Log the effective configuration: `cfg.*` params and config.json.
+
+        The runner has already logged the command line under the bare names, shell-quoted.
+        """
+        values = asdict(config) if is_dataclass(config) and not isinstance(config, type) else {}
+        self.params({f"cfg.{key}": value for key, value in values.items()})
+        self.json(json.loads(scrub(json.dumps(values, default=str))), "config.json")
+
+    def params(self, params: Mapping[str, object]) -> None:
+        """Write immutable params; one too long for MLflow says where its whole text is."""
+        rows = []
+        for key, value in params.items():
+            text = scrub(str(value))
+            if len(text) > PARAM_CHARS:
+                text = f"(long: see config.json) {text[:200]}"
+            rows.append(Param(key, text))
+        self.client.log_batch(self.run_id, params=rows)
+
+    def json(self, content: Any, name: str) -> None:
+        """Write `content` as a JSON artifact."""
+        self.client.log_text(self.run_id, json.dumps(content, indent=2, default=str), name)
+
+    def artifact(self, path: Path, folder: str | None = None) -> str:
+        """Upload a file; return its path inside the run's artifacts."""
+        self.client.log_artifact(self.run_id, str(path), folder)
+        return f"{folder}/{path.name}" if folder else path.name
+
+    def text(self, content: str, name: str) -> None:
+        """Write a text artifact."""
+        self.client.log_text(self.run_id, content, name)
+
+    def figure(self, figure: Figure, name: str) -> None:
+        """Write a figure under figures/."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{name}.png"
+            figure.savefig(path, dpi=120, bbox_inches="tight")
+            self.artifact(path, "figures")
+
+    def inputs(self, datasets: list[DatasetInput]) -> None:
+        """Record the tables this run reads."""
+        self.client.log_inputs(self.run_id, datasets)
+
+    def name(self, name: str) -> None:
+        """Name the run, unless the user named it (`--run-name`)."""
+        current = self.client.get_run(self.run_id).info.run_name or ""
+        if not current or RANDOM_NAME.match(current):
+            self.client.set_tag(self.run_id, "mlflow.runName", name)
+
+    def recorder(self, history_csv: Path) -> MlflowRecorder:
+        """A recorder for epoch metrics."""
+        return MlflowRecorder(self.client, self.run_id, CsvHistory(history_csv))
+
+    def child(self, name: str) -> Any:
+        """Context manager: a nested run with the same contract."""
+        return _owned(self.client, self.experiment_id, name, parent=self.run_id)
+
+    def continuing(self, run_id: str) -> Any:
+        """Context manager: take up an earlier run of the same work again."""
+        self.tags({"resumed_into": run_id})
+        return _owned(self.client, self.experiment_id, "", run_id=run_id)
+
+
+@contextmanager
+def open_run(phase: str) -> Iterator[RunTrack]:
+    """The run of this process: the one `mlflow run` made, or a new one.
+
+    Parameters
+    ----------
+    phase : str
+        Name of the entry point.
+
+    Raises
+    ------
+    TrackingFailure
+        If the tracking server cannot be reached.
+    """
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        mlflow.set_tracking_uri(DEFAULT_STORE)
+    client = reachable_client()
+    run_id = os.environ.get("MLFLOW_RUN_ID")
+    experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID") or _experiment_by_name(client)
+    with _owned(client, experiment_id, phase, run_id=run_id) as track:
+        yield track
+
+
+def reachable_client() -> MlflowClient:
+    """A client whose server answered just now."""
+    uri = mlflow.get_tracking_uri()
+    if urlparse(uri).scheme in ("http", "https"):
+        try:
+            with urlopen(f"{uri.rstrip('/')}/health", timeout=10):
+                pass
+        except (OSError, ValueError) as error:
+            raise TrackingFailure(
+                f"MLFLOW_TRACKING_URI {scrub(uri)}: no MLflow server answers ({error})"
+            ) from error
+    try:
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)
+    except Exception as error:  # the stores raise errors of their own kinds
+        first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise TrackingFailure(f"tracking store {scrub(uri)}: cannot be used ({first})") from error
+    return client
+
+
+def _experiment_by_name(client: MlflowClient) -> str:
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "Default")
+    found = client.get_experiment_by_name(name)
+    return found.experiment_id if found else client.create_experiment(name)
+
+
+@contextmanager
+def _owned(
+    client: MlflowClient,
+    experiment_id: str,
+    name: str,
+    run_id: str | None = None,
+    parent: str | None = None,
+) -> Iterator[RunTrack]:
+    """Own a run: whatever ends the block also ends the run, with the right status."""
+    if run_id:
+        run = client.get_run(run_id)
+        experiment_id = run.info.experiment_id
+        client.update_run(run_id, status="RUNNING")
+    else:
+        tags = {"mlflow.parentRunId": parent} if parent else {}
+        tags["mlflow.source.name"] = f"priorwise {name}"
+        run = client.create_run(experiment_id, run_name=name, tags=tags)
+    track = RunTrack(client, run.info.run_id, experiment_id)
+    try:
+        track.tags({"source.digest": source_digest(), "git.dirty": git_dirty()})
+        yield track
+        track.tags({"exit.code": 0, "exit.status": "FINISHED"})
+        track.tags({"complete": "true"})
+        client.set_terminated(track.run_id, "FINISHED")
+    except Interrupted as stop:
+        _end(track, "KILLED", stop.exit_code, stop.reason)
+        raise
+    except PriorwiseError as error:
+        _end(track, "FAILED", error.exit_code, str(error))
+        raise
+    except MlflowException as error:
+        failure = TrackingFailure(f"tracking: {scrub(str(error)).splitlines()[0][:300]}")
+        _end(track, "FAILED", failure.exit_code, str(failure))
+        raise failure from error
+    except BaseException as error:
+        _end(track, "FAILED", 1, f"{type(error).__name__}: {error}")
+        track.text(traceback.format_exc(), "traceback.txt")
+        raise
+
+
+def _end(track: RunTrack, status: str, code: int, reason: str) -> None:
+    try:
+        track.tags({"exit.code": code, "exit.status": status, "exit.reason": reason[:4000]})
+        track.client.set_terminated(track.run_id, status)
+    except Exception:  # the store may be what failed: the first error is the one to show
+        pass

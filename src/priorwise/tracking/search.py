@@ -1,0 +1,163 @@
+"""Facts about earlier runs, as plain records: one snapshot of one experiment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Run, ViewType
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from priorwise.errors import BadInput, TrackingFailure
+from priorwise.tracking.fingerprint import file_sha256
+
+PAGE = 500
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the tracking server says of one run."""
+
+    run_id: str
+    name: str
+    experiment_id: str
+    status: str
+    deleted: bool
+    start_time: int  # ms since the epoch
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+    @property
+    def complete(self) -> bool:
+        """FINISHED and carrying the tag that is written last."""
+        return self.status == "FINISHED" and self.tags.get("complete") == "true"
+
+
+class History:
+    """Read access to the runs of one experiment.
+
+    Parameters
+    ----------
+    client : mlflow.MlflowClient
+    experiment_id : str
+    """
+
+    def __init__(self, client: MlflowClient, experiment_id: str) -> None:
+        self._client = client
+        self.experiment_id = experiment_id
+        self._checkpoints: dict[str, str | None] = {}
+
+    def of_phase(self, *phases: str) -> list[RunFacts]:
+        """All runs of the phases, deleted ones too, newest first."""
+        found: list[RunFacts] = []
+        for phase in phases:
+            token = None
+            while True:
+                page = self._client.search_runs(
+                    [self.experiment_id],
+                    f"tags.phase = '{phase}'",
+                    run_view_type=ViewType.ALL,
+                    max_results=PAGE,
+                    order_by=["attributes.start_time DESC"],
+                    page_token=token,
+                )
+                found += [_facts(run) for run in page]
+                token = page.token
+                if not token:
+                    break
+        return found
+
+    def with_fingerprint(self, fingerprint: str) -> RunFacts | None:
+        """The newest complete run of this fingerprint, if there is one."""
+        runs = self._client.search_runs(
+            [self.experiment_id],
+            f"tags.fingerprint = '{fingerprint}' and tags.complete = 'true'",
+            run_view_type=ViewType.ACTIVE_ONLY,
+            order_by=["attributes.start_time DESC"],
+        )
+        complete = [facts for facts in map(_facts, runs) if facts.complete]
+        return complete[0] if complete else None
+
+    def run(self, run_id: str) -> RunFacts | None:
+        """One run by id, from any experiment; None if there is none."""
+        try:
+            return _facts(self._client.get_run(run_id))
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise TrackingFailure(f"run {run_id}: the tracking server does not answer") from error
+
+    def history_lengths(self, run_id: str, names: Sequence[str]) -> dict[str, int]:
+        """How many times each metric of a run was written."""
+        return {name: len(self._client.get_metric_history(run_id, name)) for name in names}
+
+    def fetch(self, run_id: str, artifact: str) -> Path:
+        """Local copy of an artifact of a run.
+
+        Raises
+        ------
+        TrackingFailure
+            If it cannot be had.
+        """
+        return self._download(f"runs:/{run_id}/{artifact}")
+
+    def fetch_model(self, address: str) -> Path:
+        """Local copy of a registered model (models:/name/version or models:/name@alias)."""
+        return self._download(address)
+
+    def _download(self, address: str) -> Path:
+        try:
+            return Path(download_artifacts(address, tracking_uri=self._client.tracking_uri))
+        except (MlflowException, OSError) as error:
+            raise TrackingFailure(f"{address}: the artifact cannot be read") from error
+
+    def checkpoint_sha256(self, facts: RunFacts) -> str | None:
+        """Digest of the best checkpoint as it lies in the artifact store now; None if gone."""
+        if facts.run_id not in self._checkpoints:
+            self._checkpoints[facts.run_id] = self._hash_checkpoint(facts)
+        return self._checkpoints[facts.run_id]
+
+    def _hash_checkpoint(self, facts: RunFacts) -> str | None:
+        artifact = facts.tags.get("checkpoint.path")
+        if not artifact:
+            return None
+        try:
+            return file_sha256(self.fetch(facts.run_id, artifact))
+        except TrackingFailure:
+            return None
+
+    def checkpoint(self, facts: RunFacts) -> Path:
+        """Local copy of the best checkpoint of a run, its digest checked.
+
+        Raises
+        ------
+        BadInput
+            If the file is not the one the run recorded.
+        """
+        artifact = facts.tags.get("checkpoint.path")
+        if not artifact:
+            raise BadInput(f"run {facts.run_id}: has no checkpoint (expected a training run)")
+        path = self.fetch(facts.run_id, artifact)
+        found, recorded = file_sha256(path), facts.tags.get("checkpoint.sha256")
+        if found != recorded:
+            raise BadInput(
+                f"run {facts.run_id}: checkpoint {artifact} has sha256 {found[:12]}..., "
+                f"recorded was {str(recorded)[:12]}... (the file was changed)"
+            )
+        return path
+
+
+def _facts(run: Run) -> RunFacts:
+    return RunFacts(
+        run_id=run.info.run_id,
+        name=run.info.run_name or "",
+        experiment_id=run.info.experiment_id,
+        status=run.info.status,
+        deleted=run.info.lifecycle_stage == "deleted",
+        start_time=int(run.info.start_time or 0),
+        tags=dict(run.data.tags),
+        params=dict(run.data.params),
+        metrics=dict(run.data.metrics),
+    )

@@ -1,0 +1,131 @@
+"""What happens around the steps of a fit: a line and a record per epoch, a clean way to stop."""
+
+import math
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from priorwise.errors import Interrupted
+from priorwise.learn.recorder import Recorder
+from priorwise.learn.stopping import StopRequest
+
+STEP_METRICS = ("train_loss_step",)
+SHOWN = ("train_loss", "val_loss", "val_recall", "q", "proxy_f1", "clamp_rate")
+#: seconds between progress lines where no bar can be drawn
+HEARTBEAT = 15.0
+
+
+class EpochReport(Callback):
+    """Records each epoch, says one line about it, and remembers the metrics of the best one.
+
+    Parameters
+    ----------
+    recorder : Recorder
+    epochs : int
+        How many there will be at most.
+    monitor : str
+    mode : {"min", "max"}
+    """
+
+    def __init__(self, recorder: Recorder, epochs: int, monitor: str, mode: str) -> None:
+        self._recorder = recorder
+        self._n_epochs = epochs
+        self._monitor = monitor
+        self._sign = -1.0 if mode == "min" else 1.0
+        self._began = time.monotonic()
+        self._said = self._began
+        self.best_metrics: dict[str, float] = {}
+        self.epochs = 0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Start the epoch's clock."""
+        self._began = self._said = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, *args: Any, **kwargs: Any
+    ) -> None:
+        """Show progress inside long epochs."""
+        now = time.monotonic()
+        if now - self._said > HEARTBEAT and trainer.is_global_zero and not sys.stderr.isatty():
+            self._said = now
+            done, of = trainer.fit_loop.batch_idx + 1, trainer.num_training_batches
+            self._say(f"  epoch {trainer.current_epoch + 1}/{self._n_epochs}: step {done}/{of}")
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Record the epoch."""
+        metrics = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name not in STEP_METRICS
+        }
+        if trainer.sanity_checking or not metrics:
+            return
+        self.epochs = trainer.current_epoch + 1
+        self._remember(metrics)
+        if trainer.is_global_zero:
+            seconds = time.monotonic() - self._began
+            shown = "  ".join(f"{k} {metrics[k]:.4f}" for k in SHOWN if k in metrics)
+            self._say(f"  epoch {self.epochs}/{self._n_epochs}  {shown}  ({seconds:.1f} s)")
+            self._recorder.epoch(metrics, trainer.current_epoch)
+
+    def _remember(self, metrics: dict[str, float]) -> None:
+        value = metrics.get(self._monitor, math.nan)
+        best = self.best_metrics.get(self._monitor, math.nan)
+        if not self.best_metrics or self._sign * value > self._sign * best:
+            self.best_metrics = {**metrics, "best_epoch": float(self.epochs - 1)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best so far, for a resumed fit."""
+        return {"best_metrics": dict(self.best_metrics)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the best so far."""
+        self.best_metrics = dict(state_dict["best_metrics"])
+
+    @staticmethod
+    def _say(line: str) -> None:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+
+class StopAtStep(Callback):
+    """Acts on a stop request after the step at hand: writes `last`, then raises.
+
+    Lightning takes over SIGTERM when a fit starts; this callback takes it back.
+
+    Parameters
+    ----------
+    stop : StopRequest
+    last : pathlib.Path
+        Where the checkpoint goes.
+    """
+
+    def __init__(self, stop: StopRequest, last: Path) -> None:
+        self._stop = stop
+        self._last = last
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Restore our own handler."""
+        if self._stop.installed:
+            signal.signal(signal.SIGTERM, self._stop.handle)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, *args: Any, **kwargs: Any
+    ) -> None:
+        """Stop here if asked to; all ranks agree on the step."""
+        if self._asked(trainer, module):
+            trainer.save_checkpoint(self._last)
+            raise Interrupted(self._stop.signum or signal.SIGTERM, self._stop.reason)
+
+    def _asked(self, trainer: pl.Trainer, module: pl.LightningModule) -> bool:
+        asked = self._stop.signum is not None
+        if trainer.world_size == 1:
+            return asked
+        flag = torch.tensor(float(asked), device=module.device)
+        return bool(trainer.strategy.reduce(flag, reduce_op="sum") > 0)

@@ -1,0 +1,142 @@
+"""One fit: trainer, callbacks, checkpoints; the same for every pipeline."""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import (
+    EarlyStopping,
+    ModelCheckpoint,
+    TQDMProgressBar,
+)
+from lightning.pytorch.plugins.environments import LightningEnvironment
+
+from priorwise.errors import Interrupted
+from priorwise.learn.recorder import Recorder
+from priorwise.learn.stopping import StopRequest
+from priorwise.training.callbacks import EpochReport, StopAtStep
+
+#: monitors that are better when smaller; all others are better when larger
+MINIMISED = frozenset({"train_loss", "val_loss", "clamp_rate"})
+#: set for the ranks that Lightning starts, and to be forgotten after a fit
+RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+@dataclass(frozen=True)
+class FitPlan:
+    """How long, on what, judged by what.
+
+    Attributes
+    ----------
+    epochs, patience : int
+        At most this many epochs; stop when `monitor` has not improved for `patience` of them.
+    monitor : str
+        Any logged metric.
+    devices : int
+        Processes (GPUs, or CPU processes over gloo); 0 = all available accelerators.
+    folder : pathlib.Path
+        Checkpoints go to `folder`/checkpoints.
+    resume_from : pathlib.Path, optional
+        Checkpoint to continue.
+    """
+
+    epochs: int
+    patience: int
+    monitor: str
+    devices: int
+    folder: Path
+    resume_from: Path | None = None
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit left behind."""
+
+    best: Path
+    last: Path
+    best_metrics: dict[str, float]
+    epochs: int
+
+
+def fit(
+    module: pl.LightningModule,
+    train: Iterable[Any],
+    validation: Iterable[Any],
+    plan: FitPlan,
+    recorder: Recorder,
+    stop: StopRequest,
+) -> FitResult:
+    """Train, keep the best and the last checkpoint, record every epoch.
+
+    Raises
+    ------
+    Interrupted
+        If `stop` was requested; the last checkpoint is on disk by then.
+    """
+    folder = plan.folder / "checkpoints"
+    mode = "min" if plan.monitor in MINIMISED else "max"
+    best = ModelCheckpoint(
+        dirpath=folder,
+        filename="best_model-{epoch:02d}-{val_recall:.4f}",
+        monitor=plan.monitor,
+        mode=mode,
+        save_top_k=1,
+        enable_version_counter=False,
+    )
+    last = ModelCheckpoint(
+        dirpath=folder, filename="last", save_top_k=1, every_n_epochs=1, enable_version_counter=False
+    )
+    patience = EarlyStopping(plan.monitor, mode=mode, patience=plan.patience)
+    report = EpochReport(recorder, plan.epochs, plan.monitor, mode)
+    trainer = _trainer(plan, [report, patience, best, last, StopAtStep(stop, folder / "last.ckpt")])
+    try:
+        with stop.deferred():
+            trainer.fit(module, train, validation, ckpt_path=plan.resume_from, weights_only=True)
+    except Interrupted:
+        raise
+    except BaseException as error:
+        # a signal may also surface as one of Lightning's own exceptions
+        if stop.signum is not None:
+            raise Interrupted(stop.signum, stop.reason) from error
+        raise
+    finally:
+        for name in RANK_VARIABLES:
+            os.environ.pop(name, None)
+    metrics = report.best_metrics
+    return FitResult(Path(best.best_model_path), folder / "last.ckpt", metrics, report.epochs)
+
+
+def _trainer(plan: FitPlan, callbacks: list[pl.Callback]) -> pl.Trainer:
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*checkpoint directory.*exists and is not empty.*")
+    on_gpu = torch.cuda.is_available()
+    available = torch.cuda.device_count() if on_gpu else 1
+    devices = plan.devices or available
+    if sys.stderr.isatty():
+        callbacks = [*callbacks, TQDMProgressBar(refresh_rate=5)]
+    return pl.Trainer(
+        accelerator="gpu" if on_gpu else "cpu",
+        devices=devices,
+        # ranks are started by us, also inside a Slurm job of one task
+        plugins=[LightningEnvironment()],
+        strategy="ddp" if devices > 1 else "auto",
+        precision="16-mixed" if on_gpu else "32-true",
+        max_epochs=plan.epochs,
+        callbacks=callbacks,
+        logger=False,
+        enable_progress_bar=sys.stderr.isatty(),
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        deterministic=not on_gpu,
+        log_every_n_steps=1,
+    )
+

@@ -1,0 +1,126 @@
+"""slurm/run.sbatch with a stand-in `mlflow` and no Slurm: arguments, signals and exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SBATCH = Path(__file__).resolve().parents[2] / "slurm" / "run.sbatch"
+
+# Like the real one, it starts a script of its own and dies of SIGTERM without telling it.
+MLFLOW = """\
+#!{python}
+import json, os, subprocess, sys
+json.dump([sys.argv[1:], os.getcwd()], open("seen.json", "w"))
+sys.exit(subprocess.run([sys.executable, "script.py"]).returncode)
+"""
+
+TRAINING = """\
+import pathlib, signal, sys, time
+def stop(*_):
+    time.sleep(2)  # writing the last checkpoint takes longer than mlflow lives
+    pathlib.Path("checkpoint").touch()
+    sys.exit(143)
+signal.signal(signal.SIGTERM, stop)
+pathlib.Path("training").touch()
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A folder that looks like the checkout; its `mlflow` runs the script that the test writes."""
+    (tmp_path / "MLproject").touch()
+    (tmp_path / "script.py").touch()
+    mlflow = tmp_path / ".venv" / "bin" / "mlflow"
+    mlflow.parent.mkdir(parents=True)
+    mlflow.write_text(MLFLOW.format(python=sys.executable))
+    mlflow.chmod(0o755)
+    return tmp_path
+
+
+def start(checkout: Path, *arguments: str) -> subprocess.Popen:
+    environment = {k: v for k, v in os.environ.items() if k != "PRIORWISE_VENV"}
+    return subprocess.Popen(
+        ["bash", str(SBATCH), *arguments],
+        env=environment | {"SLURM_SUBMIT_DIR": str(checkout)},
+        cwd="/",
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen) -> tuple[int, str]:
+    _, error = process.communicate(timeout=60)
+    return process.returncode, error
+
+
+def test_arguments_arrive_whole_and_nothing_is_executed(checkout):
+    values = [
+        "text=two words",
+        "semicolon=a; touch pwned",
+        "substitution=$(touch pwned)`touch pwned`",
+        "quotes='\"",
+        "lines=one\ntwo",
+        "star=*",
+        "equals=a=b",
+        "empty=",
+    ]
+    assert finish(start(checkout, "bce_pretrain", *values)) == (0, "")
+
+    arguments, folder = json.loads((checkout / "seen.json").read_text())
+    flags = [flag for value in values for flag in ("-P", value)]
+    assert arguments == ["run", ".", "-e", "bce_pretrain", "--env-manager", "local", *flags]
+    assert folder == str(checkout)
+    assert not (checkout / "pwned").exists()
+
+
+def test_no_parameters_is_fine(checkout):
+    assert finish(start(checkout, "main")) == (0, "")
+
+
+def test_the_exit_code_is_the_childs(checkout):
+    (checkout / "script.py").write_text("raise SystemExit(3)")
+    assert finish(start(checkout, "main"))[0] == 3
+
+
+def test_sigterm_reaches_the_script_and_its_checkpoint_is_waited_for(checkout):
+    (checkout / "script.py").write_text(TRAINING)
+    job = start(checkout, "bce_pretrain")
+    deadline = time.monotonic() + 30
+    while not (checkout / "training").exists():
+        assert job.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+
+    job.send_signal(signal.SIGTERM)
+
+    status, error = finish(job)
+    assert (checkout / "checkpoint").exists()
+    assert status == 143
+    assert "told to stop" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no entry point"),
+        (["main;ls"], "'main;ls' is not the name of an entry point"),
+        (["main", "epochs"], "'epochs' is not of the form key=value"),
+        (["main", "--epochs=3"], "'--epochs=3' is not of the form key=value"),
+    ],
+)
+def test_wrong_arguments_exit_2_in_one_line(checkout, arguments, message):
+    status, error = finish(start(checkout, *arguments))
+    assert status == 2
+    assert message in error and error.count("\n") == 1
+    assert not (checkout / "seen.json").exists()
+
+
+def test_outside_a_checkout_it_says_so(tmp_path):
+    status, error = finish(start(tmp_path, "main"))
+    assert status == 2 and "submit from the checkout" in error

@@ -1,0 +1,1 @@
+"""Independent NumPy versions of the mathematics, written from the papers."""
