@@ -1,5 +1,6 @@
 """The command line: parse, open the run, execute one phase, and end with the right exit code."""
 
+import logging
 import os
 import sys
 import warnings
@@ -59,8 +60,12 @@ def _set_environment() -> None:
     os.environ["PYTHONSAFEPATH"] = "1"
     # waiting OpenMP threads that spin make training 20 times slower on a shared machine
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     warnings.filterwarnings("ignore", category=FutureWarning, module="mlflow")
+    warnings.filterwarnings("ignore", message=".*treespec.*")
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def _execute(name: str, arguments: list[str], stop: StopRequest) -> None:

@@ -89,7 +89,11 @@ def arrays_xml(mz: Sequence[float], intensity: Sequence[float], compress: bool =
 def spectrum_xml(scan: MadeScan, index: int, arrays: str | None = None) -> str:
     precursor = ""
     if scan.level > 1:
-        reference = "" if scan.ms1 is None else f' spectrumRef="controllerType=0 controllerNumber=1 scan={scan.ms1}"'
+        reference = (
+            ""
+            if scan.ms1 is None
+            else f' spectrumRef="controllerType=0 controllerNumber=1 scan={scan.ms1}"'
+        )
         window = ""
         if scan.window:
             window = (
@@ -101,8 +105,8 @@ def spectrum_xml(scan: MadeScan, index: int, arrays: str | None = None) -> str:
         mz = "" if scan.precursor_mz is None else term("selected ion m/z", scan.precursor_mz)
         precursor = (
             f'<precursorList count="1"><precursor{reference}>{window}'
-            f'<selectedIonList count="1"><selectedIon>{mz}{scan.ion_terms}</selectedIon></selectedIonList>'
-            f"<activation>{scan.activation_terms}</activation></precursor></precursorList>"
+            f'<selectedIonList count="1"><selectedIon>{mz}{scan.ion_terms}</selectedIon>'
+            f"</selectedIonList><activation>{scan.activation_terms}</activation></precursor></precursorList>"
         )
     declared = len(scan.mz) if scan.declared is None else scan.declared
     return (
@@ -141,7 +145,9 @@ def _mzxml_scan(scan: MadeScan) -> str:
 
 
 def mzxml_text(scans: Iterable[MadeScan], ionisation: str = "") -> str:
-    source = f'<msInstrument><msIonisation value="{ionisation}"/></msInstrument>' if ionisation else ""
+    source = (
+        f'<msInstrument><msIonisation value="{ionisation}"/></msInstrument>' if ionisation else ""
+    )
     return (
         '<?xml version="1.0"?>\n<mzXML xmlns="http://sashimi.sourceforge.net/schema_revision/mzXML_3.2">'
         f"<msRun>{source}\n{''.join(map(_mzxml_scan, scans))}</msRun></mzXML>\n"

@@ -65,6 +65,15 @@ def model(seed=0, **kwargs):
     return SpectrumClassifier(**kwargs)
 
 
+def trained(**kwargs):
+    """A network whose biases and norms are not 0 and 1, as after training."""
+    net = model(**kwargs)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+    return net
+
+
 SMALL = {"d_model": 32, "nhead": 4, "dim_feedforward": 64}
 
 
@@ -116,7 +125,7 @@ def published_model(d_model, n_layers, dropout=0.3):
 
 @pytest.mark.parametrize(("d_model", "n_layers"), [(128, 2), (64, 1), (64, 3)])
 def test_equals_the_published_network(d_model, n_layers):
-    ours = model(d_model=d_model, n_layers=n_layers).eval()
+    ours = trained(d_model=d_model, n_layers=n_layers).eval()
     theirs = published_model(d_model, n_layers).eval()
     theirs.load_state_dict(ours.state_dict(), strict=True)
     x = batch(12, 60)
@@ -137,7 +146,7 @@ def test_equals_the_published_network(d_model, n_layers):
 
 def test_equals_the_published_network_in_training_without_dropout():
     """The training path, whose only difference from evaluation is dropout."""
-    ours, theirs = model(dropout=0.0).train(), published_model(128, 2, dropout=0.0).train()
+    ours, theirs = trained(dropout=0.0).train(), published_model(128, 2, dropout=0.0).train()
     theirs.load_state_dict(ours.state_dict())
     torch.testing.assert_close(ours(*batch()), theirs(*batch()), rtol=0, atol=1e-5)
 
@@ -152,7 +161,7 @@ def test_wavelengths_are_bit_equal_to_depthcharge():
 
 def test_training_logits_have_the_published_distribution():
     """Mean and spread over dropout masks, 1,500 draws of one row."""
-    ours, theirs = model().train(), published_model(128, 2).train()
+    ours, theirs = trained().train(), published_model(128, 2).train()
     theirs.load_state_dict(ours.state_dict())
     x = [part[:1].expand(1500, *part.shape[1:]) for part in batch(6, 8)]
     with torch.no_grad():
@@ -161,6 +170,30 @@ def test_training_logits_have_the_published_distribution():
     assert spread > 0.05
     assert (a.mean() - b.mean()).abs() < 5 * spread * (2 / 1500) ** 0.5
     assert 0.87 < a.std() / spread < 1.15
+
+
+def test_attention_with_dropped_weights_is_that_of_torch(monkeypatch):
+    """Both attentions against softmax(q k') v with the same weights struck out."""
+    keep = torch.tensor([0.0, 2.0, 1.5, 0.0, 3.0, 0.7])  # sums of weights are not 1
+    monkeypatch.setattr(encoder, "_dropout", lambda x, p, training, relu=False: x * keep)
+    torch.manual_seed(0)
+    attention = nn.MultiheadAttention(32, 4, dropout=0.3, batch_first=True).train()
+    nn.init.normal_(attention.in_proj_bias)
+    nn.init.normal_(attention.out_proj.bias)
+    x, padding = torch.randn(3, 6, 32), torch.zeros(3, 6, dtype=torch.bool)
+    padding[1, 4:] = padding[2, 1:] = True
+    q, k, v = (
+        nn.functional.linear(x, w, b).view(3, 6, 4, 8).transpose(1, 2)
+        for w, b in zip(
+            attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3), strict=True
+        )
+    )
+    scores = (q @ k.mT / 8**0.5).masked_fill(padding[:, None, None], -torch.inf)
+    heads = (scores.softmax(-1) * keep) @ v
+    expected = attention.out_proj(heads.transpose(1, 2).reshape(3, 6, 32))
+    torch.testing.assert_close(encoder._attend(attention, x, padding), expected)
+    first = encoder._attend_from_first(attention, x, padding)
+    torch.testing.assert_close(first, expected[:, 0])
 
 
 # --- invariances ---------------------------------------------------------------------------------

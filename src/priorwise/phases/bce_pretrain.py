@@ -60,12 +60,11 @@ def prepare(config: BcePretrain, desk: Desk) -> Plan:
 def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     """Train, and leave checkpoints, model, history and curves on the run."""
     config, tables = plan.config, plan.tables
-    rows, labelled = (
-        tables["training"].n_rows(plan.polarity),
-        tables["training"].n_labelled(plan.polarity),
-    )
-    say(f"phase 1, {plan.polarity}: BCE on {rows} rows, {labelled} labelled (s {labelled / rows:.4f})")
-    track.metrics({"s": labelled / rows, "n_train": rows, "n_labelled_train": labelled})
+    train = tables["training"]
+    rows, labelled = train.n_rows(plan.polarity), train.n_labelled(plan.polarity)
+    s = labelled / rows
+    say(f"phase 1, {plan.polarity}: BCE on {rows} rows, {labelled} labelled (s {s:.4f})")
+    track.metrics({"s": s, "n_train": rows, "n_labelled_train": labelled})
     job = SpectraJob(
         options=config,
         polarity=plan.polarity,

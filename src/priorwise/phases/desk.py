@@ -60,7 +60,9 @@ class Recipe:
         except OSError as error:
             raise BadInput(f"config {path}: cannot be read ({error.strerror})") from error
         except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise BadInput(f"config {path}: is not YAML ({' '.join(str(error).split())})") from error
+            raise BadInput(
+                f"config {path}: is not YAML ({' '.join(str(error).split())})"
+            ) from error
         if not isinstance(content, dict):
             raise BadInput(f"config {path}: expected sections named after phases")
         for name, section in content.items():

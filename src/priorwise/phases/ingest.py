@@ -1,12 +1,17 @@
 """Runs of a mass spectrometer, and a library to label them with, to Lance tables."""
 
+import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
+
+import pandas as pd
 
 from priorwise.errors import BadInput
 from priorwise.phases.checks import at_least, within
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.spectra.ingest import build
+from priorwise.spectra.ingest_report import IngestReport
 from priorwise.store.staging import staged
 from priorwise.tracking.fingerprint import fingerprint
 from priorwise.tracking.runs import RunTrack
@@ -87,7 +92,30 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
             max_peaks=config.max_peaks,
             min_rel_intensity=config.min_rel_intensity,
         )
-    say(report.summary())
-    track.metrics(report.metrics())
-    track.json(report.as_json(), "ingest_report.json")
+    say(files_table(report).to_string(index=False))
+    for warning in report.warnings:
+        say(f"warning: {warning}")
+    for name, table in report.tables.items():
+        say(f"{name}: {table.rows} rows, {table.labelled} labelled")
+        slug = name.replace("/", ".")
+        track.metrics({f"rows.{slug}": table.rows, f"labelled.{slug}": table.labelled})
+    track.json(json.loads(report.to_json()), "ingest_report.json")
+    track.text(files_table(report).to_csv(index=False), "files.csv")
     track.tags({"data.folder": config.out})
+
+
+def files_table(report: IngestReport) -> pd.DataFrame:
+    """Counts of each file that was read, in reading order."""
+    return pd.DataFrame(
+        [
+            {
+                "file": Path(file.path).name,
+                "table": file.table,
+                "MS1": file.counts.ms1,
+                "MS2": file.counts.ms2,
+                "labelled": file.counts.labelled,
+                "left out": file.counts.ms2 - file.counts.rows,
+            }
+            for file in report.files
+        ]
+    )

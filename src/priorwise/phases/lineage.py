@@ -8,6 +8,7 @@ from pathlib import Path
 from priorwise.errors import PriorNotResolvable
 from priorwise.phases.desk import Desk, say
 from priorwise.phases.resolve import (
+    RECORD,
     RUN_ID,
     ChosenPrior,
     ChosenRun,
@@ -24,7 +25,10 @@ from priorwise.spectra.schema import SCHEMA_NAME
 from priorwise.spectra.table import TableFacts
 from priorwise.tracking.search import History, RunFacts
 
-RECORD = ("c", "s", "pi")
+#: the longest text of a tag, in characters
+TAG_CHARS = 5000
+#: so many refused candidates are shown; the others are counted
+SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -37,18 +41,22 @@ class Snapshot:
 
 def snapshot(history: History, *explicit: str) -> Snapshot:
     """Read the experiment once; runs named explicitly are added wherever they are."""
-    priors, pretrained = history.of_phase("estimate_prior"), history.of_phase("bce_pretrain")
-    known = {facts.run_id for facts in (*priors, *pretrained)}
+    # by id: a run that starts between two pages of the search shifts one into both
+    priors = {facts.run_id: facts for facts in history.of_phase("estimate_prior")}
+    pretrained = {facts.run_id: facts for facts in history.of_phase("bce_pretrain")}
     for run_id in explicit:
-        facts = history.run(run_id) if RUN_ID.match(run_id) and run_id not in known else None
+        named = RUN_ID.match(run_id) and run_id not in priors and run_id not in pretrained
+        facts = history.run(run_id) if named else None
         if facts and facts.tags.get("phase") == "estimate_prior":
-            priors.append(facts)
+            priors[run_id] = facts
         elif facts and facts.tags.get("phase") == "bce_pretrain":
-            pretrained.append(facts)
-    return Snapshot(tuple(priors), tuple(pretrained))
+            pretrained[run_id] = facts
+    return Snapshot(tuple(priors.values()), tuple(pretrained.values()))
 
 
-def request(spec: str, polarity: str, train: TableFacts, desk: Desk, override: bool = False) -> Request:
+def request(
+    spec: str, polarity: str, train: TableFacts, desk: Desk, override: bool = False
+) -> Request:
     """What is asked for, given the training table at hand."""
     return Request(
         spec=spec,
@@ -76,14 +84,20 @@ def source(facts: RunFacts, history: History, relevant: Callable[[RunFacts], boo
         status=facts.status,
         deleted=facts.deleted,
         complete=facts.complete,
+        phase=facts.params.get("contract.phase", ""),
         polarity=facts.params.get("contract.polarity", ""),
         digest=facts.params.get("contract.data.digest", ""),
-        version=int(facts.params.get("contract.data.version", 0)),
+        version=_version(facts.params.get("contract.data.version", "")),
         schema=facts.params.get("contract.schema", ""),
         tags=facts.tags,
         checkpoint_recorded=recorded,
         checkpoint_now=now,
     )
+
+
+def _version(text: str) -> int:
+    """A version as logged; 0, which no table has, for anything else."""
+    return int(text) if text.isdecimal() and len(text) < 20 else 0
 
 
 def _relevant_to(wanted: Request) -> Callable[[RunFacts], bool]:
@@ -96,9 +110,7 @@ def _relevant_to(wanted: Request) -> Callable[[RunFacts], bool]:
     )
 
 
-def prior_candidates(
-    runs: Snapshot, wanted: Request, history: History
-) -> list[PriorCandidate]:
+def prior_candidates(runs: Snapshot, wanted: Request, history: History) -> list[PriorCandidate]:
     """The snapshot's prior runs, each with the BCE run it came from."""
     relevant = _relevant_to(wanted)
     pretrained = {facts.run_id: facts for facts in runs.pretrained}
@@ -117,9 +129,26 @@ def prior_candidates(
                 n_labelled=facts.metrics.get("n_labelled", math.nan),
                 score_low=facts.metrics.get("score.min", math.nan),
                 score_high=facts.metrics.get("score.max", math.nan),
+                intervals=_intervals(facts),
             )
         )
     return candidates
+
+
+def _intervals(facts: RunFacts) -> dict[str, tuple[float, float]]:
+    """The intervals of a prior run, by the name of the value."""
+    found = {}
+    for name in ("c", "pi", "alpha"):
+        low, high = (facts.metrics.get(f"{name}.{end}", math.nan) for end in ("low", "high"))
+        if math.isfinite(low) and math.isfinite(high):
+            found[name] = (low, high)
+    return found
+
+
+def pretrained_sources(runs: Snapshot, wanted: Request, history: History) -> list[Source]:
+    """The snapshot's BCE runs as the resolver sees them."""
+    relevant = _relevant_to(wanted)
+    return [source(facts, history, relevant) for facts in runs.pretrained]
 
 
 def resolve_prior(wanted: Request, runs: Snapshot, desk: Desk) -> ChosenPrior:
@@ -131,7 +160,8 @@ def resolve_prior(wanted: Request, runs: Snapshot, desk: Desk) -> ChosenPrior:
         With a table of every candidate and the reason it was refused.
     """
     history = desk.track.history
-    chosen = choose(wanted, prior_candidates(runs, wanted, history))
+    candidates = prior_candidates(runs, wanted, history)
+    chosen = choose(wanted, candidates, pretrained_sources(runs, wanted, history))
     if isinstance(chosen, Refusals):
         raise PriorNotResolvable(refusal_table(chosen))
     origin = f"run {chosen.run_id}" if chosen.run_id else "a number given by the user"
@@ -143,9 +173,7 @@ def resolve_prior(wanted: Request, runs: Snapshot, desk: Desk) -> ChosenPrior:
     return chosen
 
 
-def resolve_bce(
-    wanted: Request, runs: Snapshot, desk: Desk
-) -> tuple[ChosenRun, RunFacts]:
+def resolve_bce(wanted: Request, runs: Snapshot, desk: Desk) -> tuple[ChosenRun, RunFacts]:
     """The BCE run to build on.
 
     Raises
@@ -153,8 +181,7 @@ def resolve_bce(
     PriorNotResolvable
         With a table of every candidate and the reason it was refused.
     """
-    relevant = _relevant_to(wanted)
-    candidates = [source(facts, desk.track.history, relevant) for facts in runs.pretrained]
+    candidates = pretrained_sources(runs, wanted, desk.track.history)
     chosen = choose_run(wanted, candidates, "bce_pretrain")
     if isinstance(chosen, Refusals):
         raise PriorNotResolvable(refusal_table(chosen))
@@ -167,15 +194,29 @@ def resolve_bce(
 def _report(skipped: Sequence[Refused], warnings: Sequence[str]) -> None:
     for warning in warnings:
         say(f"warning: {warning}")
-    older = len(skipped) - len(warnings)
-    if older > 0:
-        say(f"  ({older} other unfit candidate(s) skipped)")
+    others = [r for r in skipped if not any(r.run_id in warning for warning in warnings)]
+    for r in others[:SHOWN]:
+        say(f"  skipped {r.run_id} ({r.name}): {'; '.join(r.reasons)}")
+    if len(others) > SHOWN:
+        say(f"  ({len(others) - SHOWN} other unfit candidates skipped)")
 
 
 def skipped_tag(*choices: ChosenPrior | ChosenRun) -> dict[str, str]:
-    """The tag `resolve.skipped`: unfit candidates newer than what was chosen."""
-    lines = [w for choice in choices for w in choice.warnings if w.startswith("newer ")]
-    return {"resolve.skipped": " | ".join(lines)[:5000]} if lines else {}
+    """The tag `resolve.skipped`: unfit candidates newer than what was chosen.
+
+    Any other warning goes to the tag `resolve.warnings`.
+    """
+    lines = list(dict.fromkeys(w for choice in choices for w in choice.warnings))
+    newer = [line for line in lines if line.startswith("newer ")]
+    others = [line for line in lines if not line.startswith("newer ")]
+    tags = {"resolve.skipped": newer, "resolve.warnings": others}
+    return {name: _joined(lines) for name, lines in tags.items() if lines}
+
+
+def _joined(lines: Sequence[str]) -> str:
+    text = " | ".join(lines)
+    end = f" ... (cut; {len(lines)} in all)"
+    return text if len(text) <= TAG_CHARS else text[: TAG_CHARS - len(end)] + end
 
 
 def checkpoint_of(facts: RunFacts, desk: Desk) -> Path:

@@ -90,9 +90,7 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     workflow = Workflow(config, folder, desk, track)
     test_1 = [] if config.test_1 == "auto" else [f"--test_1={config.test_1}"]
 
-    bce = {
-        mode: workflow.phase("bce_pretrain", f"--polarity={mode}") for mode in modes
-    }
+    bce = {mode: workflow.phase("bce_pretrain", f"--polarity={mode}") for mode in modes}
     priors = {
         mode: workflow.phase(
             "estimate_prior", f"--polarity={mode}", f"--bce_run={bce[mode].run_id}", *test_1

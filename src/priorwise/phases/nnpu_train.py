@@ -119,7 +119,9 @@ def prepare(config: NnpuTrain, desk: Desk) -> Plan:
     }
     init, chosen_init = _initial(config, train, desk)
     known = {facts.run_id: facts.tags.get("fingerprint", "") for facts in runs.priors}
-    upstream = {f"upstream.prior.{mode}": p.run_id or f"number {p.pi:g}" for mode, p in priors.items()}
+    upstream = {
+        f"upstream.prior.{mode}": p.run_id or f"number {p.pi:g}" for mode, p in priors.items()
+    }
     bce_runs = [p.bce_run_id for p in priors.values() if p.bce_run_id]
     if bce_runs:
         upstream["upstream.bce"] = ",".join(bce_runs)
@@ -208,7 +210,9 @@ def _log_priors(plan: Plan, track: RunTrack) -> None:
         values = {"c": prior.c, "s": prior.s, "pi": prior.pi, "alpha": alpha, "loss": prior.pi}
         metrics.update({f"prior.{mode}.{name}": value for name, value in values.items()})
         record[mode] = {**values, "run_id": prior.run_id, "scenario": plan.config.scenario}
-        say(f"phase 3, {mode}: scenario {plan.config.scenario}, pi {prior.pi:.4f}, alpha {alpha:.4f}")
+        say(
+            f"phase 3, {mode}: scenario {plan.config.scenario}, pi {prior.pi:.4f}, alpha {alpha:.4f}"
+        )
         if plan.config.scenario == "published":
             line = (
                 f"the published risk puts pi = {prior.pi:.4f} ({mode}) where the unlabelled rows' "

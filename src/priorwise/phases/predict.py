@@ -82,9 +82,7 @@ def prepare(config: Predict, desk: Desk) -> Plan:
         polarity=config.polarity,
         config=config,
         tables={config.table: table},
-        fingerprint=fingerprint(
-            "predict", asdict(config), [table.digest], {"model": upstream}
-        ),
+        fingerprint=fingerprint("predict", asdict(config), [table.digest], {"model": upstream}),
         upstream={"upstream.model": config.model},
         resolved=weights,
     )

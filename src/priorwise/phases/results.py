@@ -40,7 +40,10 @@ def results_table(results: list[PhaseResult]) -> pd.DataFrame:
                     "phase": " ".join(filter(None, (result.plan.phase, scenario))),
                     "polarity": mode,
                     "run id": result.facts.run_id,
-                    **{n: metrics.get(f"prior.{mode}.{n}", metrics.get(n)) for n in ("c", "s", "pi")},
+                    **{
+                        n: metrics.get(f"prior.{mode}.{n}", metrics.get(n))
+                        for n in ("c", "s", "pi")
+                    },
                     "truth": result.truth.get(mode, ""),
                     "recall": metrics.get(f"recall.{mode}", metrics.get("recall")),
                     "seconds": "reused" if result.reused else f"{result.seconds:.0f}",

@@ -132,12 +132,16 @@ class SpectraJob:
         """Rebuild what `to_json` wrote."""
         values = json.loads(text)
         known = TrainingOptions.__dataclass_fields__
-        options = TrainingOptions(
-            **{k: v for k, v in values.pop("options").items() if k in known}
-        )
+        options = TrainingOptions(**{k: v for k, v in values.pop("options").items() if k in known})
         objective = Objective(**values.pop("objective"))
-        pinned = {name: tuple(values.pop(name)) for name in ("train", "validation")}
-        return cls(options=options, objective=objective, **pinned, **values)
+        train, validation = (tuple(values.pop(name)) for name in ("train", "validation"))
+        return cls(
+            options=options,
+            objective=objective,
+            train=train,
+            validation=validation,
+            **values,
+        )
 
 
 def run_job(job: SpectraJob, recorder: Recorder, stop: StopRequest) -> FitResult:

@@ -21,9 +21,7 @@ from priorwise.tracking.search import History
 JUDGED_ON = "test_3/test_data"
 
 
-def add_truth(
-    results: list[PhaseResult], folder: str, test_3: str, desk: Desk
-) -> dict[str, float]:
+def add_truth(results: list[PhaseResult], folder: str, test_3: str, desk: Desk) -> dict[str, float]:
     """Fill in the truth of each result, if the data are simulated.
 
     Returns

@@ -18,12 +18,20 @@ def score_histogram(scores: pd.DataFrame, title: str, c: float) -> Figure:
     """
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.subplots()
-    bins = np.linspace(0, 1, 41)
-    for label, name, colour in ((0, "unlabelled (s=0)", "tab:gray"), (1, "labelled (s=1)", "tab:blue")):
+    bins = np.linspace(0, 1, 41).tolist()
+    for label, name, colour in (
+        (0, "unlabelled (s=0)", "tab:gray"),
+        (1, "labelled (s=1)", "tab:blue"),
+    ):
         part = scores.loc[scores["label"] == label, "probability"]
         if len(part):
             axes.hist(
-                part, bins=bins, density=True, alpha=0.55, color=colour, label=f"{name}, n={len(part)}"
+                part,
+                bins=bins,
+                density=True,
+                alpha=0.55,
+                color=colour,
+                label=f"{name}, n={len(part)}",
             )
     axes.axvline(c, color="tab:red", ls="--", label=f"c = {c:.4f}")
     axes.set(

@@ -113,7 +113,15 @@ def build(
         with ExitStack() as stack:
             if progress is None:
                 bar = stack.enter_context(
-                    tqdm(total=total, unit="B", unit_scale=True, desc="ingest", file=sys.stderr)
+                    tqdm(
+                        total=total,
+                        unit="B",
+                        unit_scale=True,
+                        desc="ingest",
+                        file=sys.stderr,
+                        # in a log file each refresh is a line of its own
+                        mininterval=0.1 if sys.stderr.isatty() else 5,
+                    )
                 )
                 progress = bar.update
             index = None
@@ -213,7 +221,8 @@ def _stats(spools: dict[str, Spool]) -> SettingsStats:
 
 def _write(place: Path, spool: Spool, stats: SettingsStats) -> None:
     schema = SPECTRA_SCHEMA.with_metadata({STATS_METADATA: stats.to_json().encode()})
-    write_table(str(place), schema, spool.table(schema, stats))
+    # small fragments: the writer holds one in memory
+    write_table(str(place), schema, spool.table(schema, stats), rows_per_file=4096)
     write_table(f"{place}_missing", MISSING_SCHEMA, spool.missing())
     write_table(f"{place}_labels", LABELS_SCHEMA, spool.labels())
     (place.parent / STATS_FILE).write_text(stats.to_json(), encoding="utf-8")

@@ -132,13 +132,11 @@ def _msp(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[LibraryEntry]
             elif line:
                 raise BadInput(f"{path}: line {number}: expected 'Name: value', got {line[:60]!r}")
         elif line:
-            for part in line.split(";"):
-                if part.strip() and len(peaks) < expected:
-                    peaks.append(_peak(part, path, number))
-                elif part.strip() and not peaks[-1:]:
-                    raise BadInput(f"{path}: line {number}: a peak where Num Peaks says none")
-        if expected is not None and (len(peaks) == expected or not line):
-            if len(peaks) < expected:
+            # peaks may share a line; a quoted annotation may hold anything
+            parts = (part for part in re.sub(r'"[^"]*"', "", line).split(";") if part.strip())
+            peaks += [_peak(part, path, number) for part in parts]
+        if expected is not None and (len(peaks) >= expected or not line):
+            if len(peaks) != expected:
                 raise BadInput(f"{path}: line {number}: {len(peaks)} peaks, expected {expected}")
             yield _entry(fields, peaks)
             fields, peaks, expected = {}, [], None

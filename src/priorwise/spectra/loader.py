@@ -50,9 +50,9 @@ class RowLoader:
             return (self.rows.__getitems__(indices.tolist()) for indices in self.order)
         return iter(
             DataLoader(
-                self.rows,
-                batch_sampler=self.order,
-                collate_fn=_as_is,
+                self.rows,  # type: ignore[arg-type]
+                batch_sampler=self.order,  # type: ignore[arg-type]
+                collate_fn=_as_is,  # type: ignore[arg-type]
                 num_workers=self._num_workers,
                 multiprocessing_context="spawn",
             )

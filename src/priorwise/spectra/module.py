@@ -67,8 +67,8 @@ class SpectraModule(LightningModule):
     encoder_lr, linear_lr, weight_decay : float
         AdamW, eps 1e-4, one learning rate for the encoder and one for the heads.
     seed : int
-        Dropout of step n of epoch e depends on (seed, e, n) alone, so that a resumed training
-        repeats the undisturbed one.
+        Initial weights depend on it alone, and dropout of step n of epoch e on (seed, e, n), so
+        that equal work gives equal weights: in any process, after any other, interrupted or not.
     """
 
     def __init__(
@@ -82,7 +82,9 @@ class SpectraModule(LightningModule):
         seed: int,
     ) -> None:
         super().__init__()
-        self.network = SpectrumClassifier(**network)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.network = SpectrumClassifier(**network)
         self.objective = objective
         self.rates = (encoder_lr, linear_lr, weight_decay)
         self.seed = seed
@@ -99,6 +101,7 @@ class SpectraModule(LightningModule):
         for mode, value in (objective.pi or {}).items():
             self._published_hparams[f"prior_{mode[:3]}"] = float(value)
         self._train = np.zeros(4)  # sum of losses, steps, clamped strata, PU strata
+        self._resumed = np.zeros(4)  # the same, from the checkpoint of an interrupted epoch
         self._validation = np.zeros((2, 5))  # per polarity: see validation_step
         self._risk = RiskSums.zero()
 
@@ -116,8 +119,8 @@ class SpectraModule(LightningModule):
         return batch.to(device)
 
     def on_train_epoch_start(self) -> None:
-        """Forget the sums of the epoch before."""
-        self._train = np.zeros(4)
+        """Forget the sums of the epoch before, but not those of an epoch taken up again."""
+        self._train, self._resumed = self._resumed, np.zeros(4)
 
     def on_train_batch_start(self, batch: SpectraBatch, batch_idx: int) -> None:
         """Key the dropout masks by (seed, epoch, step, rank)."""
@@ -169,10 +172,8 @@ class SpectraModule(LightningModule):
         sums = self._over_ranks(self._validation)
         risk = RiskSums(self._over_ranks(self._risk.values))
         rows, labelled, predicted, hits, bce = sums.sum(axis=0)
-        if not rows or not labelled:
-            return
         recall, q = hits / labelled, predicted / rows
-        metrics = {"val_loss": bce / rows, "val_recall": recall, "q": q}
+        metrics = {**self._training_means(), "val_loss": bce / rows, "val_recall": recall, "q": q}
         metrics["pu_f"] = selection.pu_f(recall, q)
         pi = self.objective.pooled_pi(sums[0, 0], sums[1, 0])
         if pi is not None:
@@ -187,13 +188,13 @@ class SpectraModule(LightningModule):
             # float64, so that equal counts give equal metrics however they were summed
             self.log(name, torch.tensor(float(value), dtype=torch.float64), rank_zero_only=False)
 
-    def on_train_epoch_end(self) -> None:
-        """Mean training risk, and how often the non-negative clamp acted."""
+    def _training_means(self) -> dict[str, float]:
+        """Mean training risk of the epoch, and how often the non-negative clamp acted."""
         loss, steps, clamped, strata = self._over_ranks(self._train)
-        self.log("train_loss", torch.tensor(loss / max(steps, 1), dtype=torch.float64))
+        means = {"train_loss": loss / max(steps, 1)}
         if self.objective.kind == "nnpu":
-            rate = torch.tensor(clamped / max(strata, 1), dtype=torch.float64)
-            self.log("clamp_rate", rate)
+            means["clamp_rate"] = clamped / max(strata, 1)
+        return means
 
     def _over_ranks(self, sums: np.ndarray) -> np.ndarray:
         if self.trainer.world_size == 1:
@@ -212,8 +213,12 @@ class SpectraModule(LightningModule):
         """Write the published form."""
         checkpoint["state_dict"] = self.network.state_dict()
         checkpoint["hyper_parameters"] = dict(self._published_hparams)
+        checkpoint["epoch_sums"] = self._train.tolist()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Read the published form."""
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {f"network.{key}": value for key, value in state.items()}
+        done = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
+        if done["completed"] and not done.get("is_last_batch"):
+            self._resumed = np.asarray(checkpoint["epoch_sums"])

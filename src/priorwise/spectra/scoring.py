@@ -38,7 +38,7 @@ def score_rows(network: SpectrumClassifier, rows: SpectraRows) -> npt.NDArray[np
 
 
 def _batches(order: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
-    bar = tqdm(total=len(order), desc="scoring", unit="row", mininterval=2, leave=False)
+    bar = tqdm(total=len(order), desc="scoring", unit="row", mininterval=1, leave=False, disable=None)
     with bar:
         for first in range(0, len(order), BATCH_ROWS):
             part = order[first : first + BATCH_ROWS]

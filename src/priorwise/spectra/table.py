@@ -132,9 +132,7 @@ def _read_whole(pinned: PinnedTable) -> TableFacts:
         first += batch.num_rows
     if first == 0:
         raise BadInput(f"{pinned.uri}: the table has no rows")
-    return TableFacts(
-        pinned.uri, pinned.version, digest.hexdigest(), dict(rows), dict(labelled)
-    )
+    return TableFacts(pinned.uri, pinned.version, digest.hexdigest(), dict(rows), dict(labelled))
 
 
 def check_schema(schema: pa.Schema, where: str) -> None:
@@ -180,7 +178,9 @@ def check_rows(batch: pa.RecordBatch, where: str, first_row: int = 0) -> None:
         Naming the column, the number of bad rows, the first of them and what was expected.
     """
 
-    def refuse(bad: npt.NDArray[np.bool_], column: str, found: Callable[[int], object], wanted: str) -> None:
+    def refuse(
+        bad: npt.NDArray[np.bool_], column: str, found: Callable[[int], object], wanted: str
+    ) -> None:
         if bad.any():
             row = int(np.argmax(bad))
             more = int(bad.sum()) - 1
@@ -211,14 +211,34 @@ def check_rows(batch: pa.RecordBatch, where: str, first_row: int = 0) -> None:
     for name in ("mz_array", "intensity_array"):
         values = _flat(batch.column(name))
         bad_value = ~np.isfinite(values) | (values < 0)
-        refuse(_any_in_row(bad_value, sizes[name]), name, lambda _: "NaN, infinite or negative", "finite values >= 0")
+        refuse(
+            _any_in_row(bad_value, sizes[name]),
+            name,
+            lambda _: "NaN, infinite or negative",
+            "finite values >= 0",
+        )
 
     n_settings = _lengths(batch.column("instrument_settings"))
-    refuse(n_settings != N_SETTINGS, "instrument_settings", lambda r: f"{n_settings[r]} values", f"{N_SETTINGS}")
+    refuse(
+        n_settings != N_SETTINGS,
+        "instrument_settings",
+        lambda r: f"{n_settings[r]} values",
+        f"{N_SETTINGS}",
+    )
     settings = settings_matrix(batch)
-    refuse(~np.isfinite(settings).all(axis=1), "instrument_settings", lambda _: "NaN or infinite", "finite values")
+    refuse(
+        np.asarray(~np.isfinite(settings).all(axis=1)),
+        "instrument_settings",
+        lambda _: "NaN or infinite",
+        "finite values",
+    )
     modes = (settings[:, 14:16] > 0.5).sum(axis=1)
-    refuse(modes != 1, "instrument_settings", lambda _: "no single polarity at 14/15", "one of the two set")
+    refuse(
+        modes != 1,
+        "instrument_settings",
+        lambda _: "no single polarity at 14/15",
+        "one of the two set",
+    )
 
 
 def _lengths(column: pa.Array) -> npt.NDArray[np.int64]:
@@ -331,7 +351,11 @@ def load_rows(pinned: PinnedTable, polarity: str = "both") -> SpectraRows:
     for batch in scan(pinned, MODEL_COLUMNS):
         settings = settings_matrix(batch)
         positive = polarity_of(settings)
-        keep = np.ones(len(positive), bool) if polarity == "both" else positive == (polarity == "positive")
+        keep = (
+            np.ones(len(positive), bool)
+            if polarity == "both"
+            else positive == (polarity == "positive")
+        )
         sizes = _lengths(batch.column("mz_array"))
         peak_keep = np.repeat(keep, sizes)
         parts["mz"].append(_flat(batch.column("mz_array"))[peak_keep])

@@ -19,6 +19,7 @@ from priorwise.errors import BadInput
 #: MLflow refuses dataset digests over 36 characters
 DIGEST_CHARS = 32
 SCAN_ROWS = 4096
+ROWS_PER_FILE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,12 @@ class PinnedTable:
 
     @property
     def schema(self) -> pa.Schema:
+        """Columns and types."""
         return self.dataset.schema
 
     @property
     def n_rows(self) -> int:
+        """Rows of this version."""
         return int(self.dataset.count_rows())
 
 
@@ -93,7 +96,9 @@ def open_pinned(uri: str, version: int | None = None) -> PinnedTable:
         dataset = lance.dataset(uri, version=version, storage_options=storage_options(uri))
     except (ValueError, OSError) as error:
         wanted = "newest version" if version is None else f"version {version}"
-        raise BadInput(f"{uri}: cannot open {wanted} of the table ({_first_line(error)})") from error
+        raise BadInput(
+            f"{uri}: cannot open {wanted} of the table ({_first_line(error)})"
+        ) from error
     return PinnedTable(uri, int(dataset.version), dataset)
 
 
@@ -144,7 +149,11 @@ class ContentDigest:
         lengths, values, nulls = parts
         nulls.update(column.is_null().to_numpy(zero_copy_only=False).tobytes())
         kind = column.type
-        if pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        if (
+            pa.types.is_fixed_size_list(kind)
+            or pa.types.is_list(kind)
+            or pa.types.is_large_list(kind)
+        ):
             sizes = pc.fill_null(pc.list_value_length(column), -1)
             lengths.update(sizes.cast(pa.int64()).to_numpy(zero_copy_only=False).tobytes())
             self._feed([lengths, values, hashlib.sha256()], column.flatten())
@@ -166,11 +175,26 @@ class ContentDigest:
         return whole.hexdigest()[:DIGEST_CHARS]
 
 
-def write_table(uri: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+def write_table(
+    uri: str,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    rows_per_file: int = ROWS_PER_FILE,
+) -> int:
     """Write a new table in one commit: it is there whole, or not at all.
 
     A local table is written beside its place and renamed; an object-store table becomes visible
     with its one manifest.
+
+    Parameters
+    ----------
+    uri : str
+        Path or s3:// address of the new table's directory.
+    schema : pyarrow.Schema
+    batches : iterable of pyarrow.RecordBatch
+        Consumed as they come.
+    rows_per_file : int
+        Rows of a fragment; the writer's memory grows with it.
 
     Returns
     -------
@@ -185,12 +209,12 @@ def write_table(uri: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) 
     if table_exists(uri):
         raise BadInput(f"{uri}: a table is already there; choose another `out` or remove it")
     if is_remote(uri):
-        return int(_write(uri, schema, batches).version)
+        return int(_write(uri, schema, batches, rows_per_file).version)
     target = Path(uri)
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = target.parent / f".partial-{target.name}-{uuid.uuid4().hex[:8]}"
     try:
-        version = int(_write(str(staging), schema, batches).version)
+        version = int(_write(str(staging), schema, batches, rows_per_file).version)
         staging.rename(target)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
@@ -198,9 +222,17 @@ def write_table(uri: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) 
     return version
 
 
-def _write(uri: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> lance.LanceDataset:
+def _write(
+    uri: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch], rows_per_file: int
+) -> lance.LanceDataset:
     reader = pa.RecordBatchReader.from_batches(schema, iter(batches))
-    return lance.write_dataset(reader, uri, mode="create", storage_options=storage_options(uri))
+    return lance.write_dataset(
+        reader,
+        uri,
+        mode="create",
+        max_rows_per_file=rows_per_file,
+        storage_options=storage_options(uri),
+    )
 
 
 def _first_line(error: BaseException) -> str:

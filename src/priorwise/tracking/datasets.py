@@ -1,6 +1,7 @@
 """Lance tables as MLflow dataset inputs: uri, pinned version, content digest."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from mlflow.data.dataset_source import DatasetSource
@@ -50,11 +51,11 @@ class LanceDatasetSource(DatasetSource):
 
 
 # the project also runs from a bare PYTHONPATH, where no plugin entry point is installed
-register_dataset_source(LanceDatasetSource)
+register_dataset_source(LanceDatasetSource)  # type: ignore[arg-type]
 
 
 def lance_input(
-    name: str, context: str, uri: str, version: int, digest: str, profile: dict[str, int]
+    name: str, context: str, uri: str, version: int, digest: str, profile: Mapping[str, int]
 ) -> DatasetInput:
     """A dataset input for `MlflowClient.log_inputs`.
 
@@ -66,7 +67,7 @@ def lance_input(
         Role in the run: training, validation, test_1, ...
     uri, version, digest
         The pinned table.
-    profile : dict
+    profile : mapping
         Row counts.
     """
     source = LanceDatasetSource(uri, version)
@@ -75,6 +76,6 @@ def lance_input(
         digest=digest,
         source_type="lance",
         source=json.dumps(source.to_dict()),
-        profile=json.dumps(profile),
+        profile=json.dumps(dict(profile)),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", context)])

@@ -43,21 +43,26 @@ class EpochReport(Callback):
         self.best_metrics: dict[str, float] = {}
         self.epochs = 0
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the epoch's clock."""
         self._began = self._said = time.monotonic()
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, module: pl.LightningModule, *args: Any, **kwargs: Any
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         """Show progress inside long epochs."""
         now = time.monotonic()
         if now - self._said > HEARTBEAT and trainer.is_global_zero and not sys.stderr.isatty():
             self._said = now
-            done, of = trainer.fit_loop.batch_idx + 1, trainer.num_training_batches
+            done, of = batch_idx + 1, trainer.num_training_batches
             self._say(f"  epoch {trainer.current_epoch + 1}/{self._n_epochs}: step {done}/{of}")
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Record the epoch."""
         metrics = {
             name: float(value)
@@ -110,16 +115,21 @@ class StopAtStep(Callback):
         self._stop = stop
         self._last = last
 
-    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Restore our own handler."""
         if self._stop.installed:
             signal.signal(signal.SIGTERM, self._stop.handle)
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, module: pl.LightningModule, *args: Any, **kwargs: Any
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         """Stop here if asked to; all ranks agree on the step."""
-        if self._asked(trainer, module):
+        if self._asked(trainer, pl_module):
             trainer.save_checkpoint(self._last)
             raise Interrupted(self._stop.signum or signal.SIGTERM, self._stop.reason)
 

@@ -91,7 +91,11 @@ def fit(
         enable_version_counter=False,
     )
     last = ModelCheckpoint(
-        dirpath=folder, filename="last", save_top_k=1, every_n_epochs=1, enable_version_counter=False
+        dirpath=folder,
+        filename="last",
+        save_top_k=1,
+        every_n_epochs=1,
+        enable_version_counter=False,
     )
     patience = EarlyStopping(plan.monitor, mode=mode, patience=plan.patience)
     report = EpochReport(recorder, plan.epochs, plan.monitor, mode)
@@ -139,4 +143,3 @@ def _trainer(plan: FitPlan, callbacks: list[pl.Callback]) -> pl.Trainer:
         deterministic=not on_gpu,
         log_every_n_steps=1,
     )
-
