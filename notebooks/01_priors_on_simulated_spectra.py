@@ -14,20 +14,20 @@
 # %% [markdown]
 # # Priors on simulated spectra
 #
-# A row of a spectra table is one MS2 scan. The model sees the **MS1 survey scan before it** and the
-# acquisition settings, and says whether the MS2 scan will be identifiable (`y = 1`). Only some
+# A row of a spectra table is one MS2 scan. The model sees the **MS1 survey scan before it** and
+# the acquisition settings, and says whether the MS2 scan will be identifiable (`y = 1`). Only some
 # identifiable scans carry a label (`s = 1`); every other row is *unlabelled*, not negative.
 #
-# On real data nobody knows `y`. Here the data are **simulated**, so `y`, the label frequency `c` and
-# the class prior `pi` are known, and so is the best score that any model could give. That lets us ask,
-# without training anything:
+# On real data nobody knows `y`. Here the data are **simulated**, so `y`, the label frequency `c`
+# and the class prior `pi` are known, and so is the best score that any model could give. That lets
+# us ask, without training anything:
 #
 # 1. How well can `c` and `pi` be estimated, even with a perfect model?
 # 2. What do the two versions of the nnPU risk reward?
 # 3. What does the tracking server know of earlier runs?
 #
-# The words: `s` (of a row) labelled or not; `s` (rate) = P(s=1); `c` = P(s=1 | y=1);
-# `pi` = P(y=1) = s / c; `alpha` = (pi - s) / (1 - s), the positive share of the unlabelled rows.
+# The words: `s` (of a row) labelled or not; `s` (rate) = P(s=1); `c` = P(s=1 | y=1); `pi` = P(y=1)
+# = s / c; `alpha` = (pi - s) / (1 - s), the positive share of the unlabelled rows.
 
 # %%
 import json
@@ -52,7 +52,7 @@ from priorwise.pu.priors import (
 from priorwise.pu.risk import RiskSums, logistic_loss
 from priorwise.spectra.schema import CATEGORICAL_SETTINGS, NUMERIC_SETTINGS, POLARITIES
 from priorwise.spectra.simulate import Simulation, read_truth, write
-from priorwise.spectra.table import load_rows
+from priorwise.spectra.rows import load_rows
 from priorwise.store.tables import open_pinned
 
 #: rows of the training table; the test of this notebook sets a smaller number
@@ -62,8 +62,8 @@ plt.rcParams.update({"figure.dpi": 80, "axes.grid": True, "grid.alpha": 0.3})
 # %% [markdown]
 # ## 1. Tables with a known truth
 #
-# `simulate` writes a training, a validation and three test tables in the published layout, and beside
-# them a `truth` table that no trainer reads. The rates are the guide's.
+# `simulate` writes a training, a validation and three test tables in the published layout, and
+# beside them a `truth` table that no trainer reads. The rates are the guide's.
 
 # %%
 folder = Path(tempfile.mkdtemp(prefix="priorwise-")) / "simulated"
@@ -97,7 +97,8 @@ pd.DataFrame(
 # %% [markdown]
 # ## 2. What the model sees
 #
-# The acquisition settings of the first row: 14 numbers, stored as z-scores, and four pairs of 0 or 1.
+# The acquisition settings of the first row: 14 numbers, stored as z-scores, and four pairs of 0 or
+# 1.
 
 # %%
 statistics = json.loads((folder / "settings_stats.json").read_text())
@@ -117,11 +118,12 @@ pairs = {
     for i, (name, values) in enumerate(CATEGORICAL_SETTINGS.items())
 }
 print(pairs)
-numbers
+numbers.head(14)
 
 # %% [markdown]
-# And its MS1 scan. Intensities are stored as square roots. The red line marks the precursor, which the
-# instrument is about to isolate for the MS2 scan; the MS2 scan itself is never shown to the model.
+# And its MS1 scan. Intensities are stored as square roots. The red line marks the precursor, which
+# the instrument is about to isolate for the MS2 scan; the MS2 scan itself is never shown to the
+# model.
 
 
 # %%
@@ -153,10 +155,10 @@ bayes = truth["bayes_score"].to_numpy()
 # %% [markdown]
 # ## 4. Estimating c and pi with a perfect model
 #
-# Labels are drawn at random among the positives, so the perfect classifier of `s` is
-# `g(x) = P(s=1 | x) = c * P(y=1 | x)`. Phase 1 of the workflow trains a model to be as close to `g` as
-# it can. Phase 2 then estimates `c` as the mean of `g` over labelled rows of Test Set 1 (Elkan and
-# Noto's estimator e1), and `pi = s / c`. Here we hand it the perfect `g`.
+# Labels are drawn at random among the positives, so the perfect classifier of `s` is `g(x) = P(s=1
+# | x) = c * P(y=1 | x)`. Phase 1 of the workflow trains a model to be as close to `g` as it can.
+# Phase 2 then estimates `c` as the mean of `g` over labelled rows of Test Set 1 (Elkan and Noto's
+# estimator e1), and `pi = s / c`. Here we hand it the perfect `g`.
 
 # %%
 test = load_rows(open_pinned(str(folder / "test_1/test_data")))
@@ -184,9 +186,10 @@ estimates["error of pi"] = estimates["pi = s/c"] - estimates["true pi"]
 estimates.round(4)
 
 # %% [markdown]
-# `c` comes out too low and `pi` too high, **with a perfect model**. A positive row that looks negative
-# gets a low `g`, and e1 averages it in: E[e1] = c * E[P(y=1 | x) | y=1], which is below `c` as soon as
-# the classes overlap. The bootstrap interval does not show this: it measures variance, not bias.
+# `c` comes out too low and `pi` too high, **with a perfect model**. A positive row that looks
+# negative gets a low `g`, and e1 averages it in: E[e1] = c * E[P(y=1 | x) | y=1], which is below
+# `c` as soon as the classes overlap. The bootstrap interval does not show this: it measures
+# variance, not bias.
 
 # %%
 figure, panels = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
@@ -195,7 +198,9 @@ for axes, mode in zip(panels, POLARITIES, strict=True):
     g = simulation.c[mode] * test_truth["bayes_score"].to_numpy()
     for value, name, colour in ((0, "unlabelled", "tab:gray"), (1, "labelled", "tab:blue")):
         part = g[rows & (test.s.numpy() == value)]
-        axes.hist(part, bins=40, range=(0, 0.65), density=True, alpha=0.55, color=colour, label=name)
+        axes.hist(
+            part, bins=40, range=(0, 0.65), density=True, alpha=0.55, color=colour, label=name
+        )
     axes.axvline(simulation.c[mode], color="black", lw=1, label="true c")
     axes.axvline(estimates.loc[mode, "c (e1)"], color="tab:red", ls="--", lw=1, label="e1")
     axes.set(title=f"{mode} mode", xlabel="perfect g(x) = P(s=1 | x)", ylabel="density")
@@ -205,17 +210,18 @@ plt.show()
 # %% [markdown]
 # ## 5. Two versions of the risk
 #
-# Both start from Kiryo et al. 2017. With f the logit, E_P the mean over labelled rows and E_{s=0} that
-# over unlabelled rows:
+# Both start from Kiryo et al. 2017. With f the logit, E_P the mean over labelled rows and E_{s=0}
+# that over unlabelled rows:
 #
 # * **published** (the guide): `pi E_P l(f) + max(0, E_{s=0} l(-f) - pi E_P l(-f))`
 # * **censoring**: `pi E_P l(f) + max(0, (1-s) E_{s=0} l(-f) - (pi-s) E_P l(-f))`
 #
-# The first is right if the unlabelled rows are a sample of **all** rows. Here they are what labelling
-# left over, so their positive share is `alpha`, not `pi`, and too many positives are subtracted.
+# The first is right if the unlabelled rows are a sample of **all** rows. Here they are what
+# labelling left over, so their positive share is `alpha`, not `pi`, and too many positives are
+# subtracted.
 #
-# Below, true `pi` and `s` and the perfect scores; then all logits are shifted by the same amount. A sound
-# risk is least at a shift near 0. The black line is the true risk, which needs `y`.
+# Below, true `pi` and `s` and the perfect scores; then all logits are shifted by the same amount.
+# A sound risk is least at a shift near 0. The black line is the true risk, which needs `y`.
 
 # %%
 shifts = np.linspace(-2, 10, 121)
@@ -261,15 +267,15 @@ plt.show()
 
 # %% [markdown]
 # The censoring risk follows the true one. The published risk is lowest where positives are
-# over-predicted. A trained model adds its own errors to this; `main` trains under both scenarios so that
-# the two can be compared on your data.
+# over-predicted. A trained model adds its own errors to this; `main` trains under both scenarios
+# so that the two can be compared on your data.
 
 # %% [markdown]
 # ## 6. What the tracking server knows
 #
-# Every phase is a run. If there is a store (after `make demo`, the file `mlflow.db` in the project's
-# root; or the server named by `MLFLOW_TRACKING_URI`), this lists its complete runs. Otherwise it
-# says so and goes on.
+# Every phase is a run. If there is a store (after `make demo`, the file `mlflow.db` in the
+# project's root; or the server named by `MLFLOW_TRACKING_URI`), this lists its complete runs.
+# Otherwise it says so and goes on.
 
 
 # %%
@@ -289,7 +295,9 @@ def complete_runs(address: str) -> pd.DataFrame | None:
         filter_string="tags.complete = 'true'", search_all_experiments=True, max_results=200
     )
     names = ("phase", "polarity", "scenario")
-    wanted = [f"tags.{n}" for n in names] + [f"metrics.{n}" for n in ("c", "s", "pi", "recall", "q")]
+    wanted = [f"tags.{n}" for n in names] + [
+        f"metrics.{n}" for n in ("c", "s", "pi", "recall", "q")
+    ]
     if runs.empty or "tags.phase" not in runs:
         return None
     table = runs[[name for name in wanted if name in runs]].sort_values("tags.phase")

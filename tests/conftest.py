@@ -9,7 +9,6 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
-
 from tests.pipelines.workplace import PROJECT_FILES, ROOT, Workplace, blank
 
 

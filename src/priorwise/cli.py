@@ -69,20 +69,22 @@ def _set_environment() -> None:
 
 
 def _execute(name: str, arguments: list[str], stop: StopRequest) -> None:
-    phase = import_module(f"priorwise.phases.{name}")
-    arguments_of = import_module("priorwise.phases.arguments")
-    desk_of = import_module("priorwise.phases.desk")
-    open_run = import_module("priorwise.tracking.runs").open_run
-    if arguments[:1] and arguments[0] in USAGE_FLAGS:
-        arguments_of.parser_of(name, phase.Config).print_help()
-        return
     try:
-        recipe = desk_of.Recipe(_recipe_path(arguments_of.pairs(arguments)))
-        config = arguments_of.parse(name, phase.Config, recipe, arguments)
-    except BadInput as error:
-        # the runner has made a run already: it must say why it failed
+        # imports take seconds: a stop asked for meanwhile must also reach the runner's run
+        with stop.deferred():
+            phase = import_module(f"priorwise.phases.{name}")
+            arguments_of = import_module("priorwise.phases.arguments")
+            desk_of = import_module("priorwise.phases.desk")
+            open_run = import_module("priorwise.tracking.runs").open_run
+            if arguments[:1] and arguments[0] in USAGE_FLAGS:
+                arguments_of.parser_of(name, phase.Config).print_help()
+                return
+            recipe = desk_of.Recipe(_recipe_path(arguments_of.pairs(arguments)))
+            config = arguments_of.parse(name, phase.Config, recipe, arguments)
+    except (BadInput, Interrupted) as error:
+        # the runner has made a run already: it must say why it ended
         if os.environ.get("MLFLOW_RUN_ID"):
-            with suppress(BadInput), open_run(name):
+            with suppress(BadInput, Interrupted), open_run(name):
                 raise error
         raise
     with open_run(name) as track:

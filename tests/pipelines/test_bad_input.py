@@ -219,7 +219,7 @@ def test_damaged_fragment(workplace, given, sound, damage):
     [
         ("bce_pretrain", "encoder_lr", "abc"),
         ("bce_pretrain", "encoder_lr", "nan"),
-        ("bce_pretrain", "linear_lr", "1e309"),
+        ("bce_pretrain", "linear_lr", "inf"),
         ("bce_pretrain", "linear_lr", "-1"),
         ("bce_pretrain", "linear_lr", ""),
         ("bce_pretrain", "epochs", "0"),
@@ -234,7 +234,7 @@ def test_damaged_fragment(workplace, given, sound, damage):
         ("bce_pretrain", "monitor", "proxy_f1"),
         ("bce_pretrain", "pos_weight", "inf"),
         ("bce_pretrain", "lr", "1e-3"),
-        ("nnpu_train", "polarities", "2"),
+        ("nnpu_train", "polarities", "negative,2"),
         ("nnpu_train", "scenario", "other"),
         ("nnpu_train", "override", "maybe"),
         ("nnpu_train", "init_from", "somewhere"),
@@ -244,8 +244,8 @@ def test_damaged_fragment(workplace, given, sound, damage):
         ("dataset_stats", "polarity", "2"),
         ("simulate", "n_train", "0"),
         ("simulate", "c_pos", "nan"),
-        ("main", "scenarios", "published,other"),
-        ("main", "polarities", "2"),
+        ("main", "scenarios", "other"),
+        ("main", "polarities", "negative,2"),
         ("predict", "model", "a/b"),
         ("predict", "fetch_metadata", "maybe"),
     ],
@@ -291,7 +291,7 @@ def test_bad_config(workplace, text, word):
 def test_unusable_out_folder(workplace, tmp_path):
     out = tmp_path / "taken"
     out.write_text("a file")
-    refused(workplace, "bce_pretrain", "out", out, out=out)
+    refused(workplace, "bce_pretrain", "out: ", out, out=out)
 
 
 def test_unknown_model(workplace):

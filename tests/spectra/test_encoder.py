@@ -175,7 +175,7 @@ def test_training_logits_have_the_published_distribution():
 def test_attention_with_dropped_weights_is_that_of_torch(monkeypatch):
     """Both attentions against softmax(q k') v with the same weights struck out."""
     keep = torch.tensor([0.0, 2.0, 1.5, 0.0, 3.0, 0.7])  # sums of weights are not 1
-    monkeypatch.setattr(encoder, "_dropout", lambda x, p, training, relu=False: x * keep)
+    monkeypatch.setattr(encoder, "dropout", lambda x, p, training, relu=False: x * keep)
     torch.manual_seed(0)
     attention = nn.MultiheadAttention(32, 4, dropout=0.3, batch_first=True).train()
     nn.init.normal_(attention.in_proj_bias)
@@ -264,7 +264,7 @@ def test_dropout_only_in_training_and_repeatable_by_seed():
 def test_fast_dropout_keeps_the_rate_the_mean_and_the_gradient(p, relu):
     torch.manual_seed(0)
     x = torch.randn(1001, 999).requires_grad_()
-    y = encoder._dropout(x, p, True, relu)
+    y = encoder.dropout(x, p, True, relu)
     kept = y != 0
     possible = (x > 0) if relu else torch.ones_like(kept)
     n = possible.sum()
@@ -284,8 +284,8 @@ def test_fast_dropout_keeps_the_rate_the_mean_and_the_gradient(p, relu):
 def test_fast_dropout_off(relu):
     x = torch.randn(10)
     expected = x.relu() if relu else x
-    assert torch.equal(encoder._dropout(x, 0.0, True, relu), expected)
-    assert torch.equal(encoder._dropout(x, 0.5, False, relu), expected)
+    assert torch.equal(encoder.dropout(x, 0.0, True, relu), expected)
+    assert torch.equal(encoder.dropout(x, 0.5, False, relu), expected)
 
 
 # --- initialisation, optimizer, errors -----------------------------------------------------------

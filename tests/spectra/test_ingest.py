@@ -18,8 +18,8 @@ from tests.spectra.generated_runs import (
 )
 
 from priorwise.errors import BadInput
-from priorwise.spectra import ingest
-from priorwise.spectra.ingest_inputs import assign_tables, dataset_id_of, find_runs
+from priorwise.spectra.ingest import build as ingest
+from priorwise.spectra.ingest.inputs import assign_tables, dataset_id_of, find_runs
 from priorwise.spectra.schema import SPECTRA_SCHEMA
 from priorwise.spectra.settings import SETTING_NAMES, SettingsStats
 from priorwise.store.tables import open_pinned, scan
@@ -241,7 +241,7 @@ def test_same_input_same_rows(runs, tmp_path):
 
 BUILD = """
 import sys
-from priorwise.spectra import ingest
+from priorwise.spectra.ingest import build as ingest
 
 def status(key):
     with open("/proc/self/status") as lines:

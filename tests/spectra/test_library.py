@@ -6,8 +6,8 @@ from matchms import Spectrum
 from matchms.similarity import CosineGreedy
 
 from priorwise.errors import BadInput
-from priorwise.spectra.ingest_library_formats import iter_entries
-from priorwise.spectra.library import Library, cosine_greedy
+from priorwise.spectra.ingest.library import Library, cosine_greedy
+from priorwise.spectra.ingest.library_formats import iter_entries
 
 MZ = np.array([50.0, 60.0, 70.0, 80.0, 90.0, 100.0, 110.0])
 INTENSITY = np.array([10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0])

@@ -12,8 +12,8 @@ from tests.spectra.generated_runs import (
 )
 
 from priorwise.errors import BadInput
-from priorwise.spectra.ingest_pairs import PairCounts, iter_pairs
-from priorwise.spectra.readers import iter_scans
+from priorwise.spectra.ingest.pairs import PairCounts, iter_pairs
+from priorwise.spectra.ingest.readers import iter_scans
 
 HCD = term("beam-type collision-induced dissociation")
 

@@ -17,12 +17,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from priorwise.errors import BadInput
-from priorwise.spectra import generative, simulate
+from priorwise.spectra import simulate
+from priorwise.spectra.facts import inspect
 from priorwise.spectra.schema import NUMERIC_SETTINGS, SPECTRA_SCHEMA
 from priorwise.spectra.settings import SettingsStats
 from priorwise.spectra.simulate import Simulation, key, read_truth, write
-from priorwise.spectra.simulation import TABLES
-from priorwise.spectra.table import inspect
+from priorwise.spectra.simulated import generative
+from priorwise.spectra.simulated.parameters import TABLES
 from priorwise.store.tables import ContentDigest, write_table
 
 PI = {True: 0.454, False: 0.285}

@@ -1,9 +1,11 @@
 """Being asked to stop: signals, and the parent `mlflow run` vanishing."""
 
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,8 @@ from priorwise.errors import Interrupted
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 POLL_SECONDS = 1.0
+#: after a request, others are ignored this long: they must not cut off the saving it started
+GRACE_SECONDS = 60.0
 
 
 class StopRequest:
@@ -27,6 +31,7 @@ class StopRequest:
         self.reason = ""
         self.installed = False
         self._deferred = 0
+        self._asked_at = -math.inf
 
     def install(self) -> None:
         """Take over SIGTERM and SIGINT (main thread only)."""
@@ -36,7 +41,10 @@ class StopRequest:
 
     def handle(self, signum: int, frame: FrameType | None = None) -> None:
         """Signal handler."""
-        self.signum = signum
+        now = time.monotonic()
+        if now - self._asked_at < GRACE_SECONDS:
+            return
+        self.signum, self._asked_at = signum, now
         self.reason = self.reason or f"received {signal.Signals(signum).name}"
         if not self._deferred:
             raise Interrupted(signum, self.reason)

@@ -6,8 +6,8 @@ from pathlib import Path
 from priorwise.errors import BadInput
 from priorwise.phases.arguments import parse
 from priorwise.phases.desk import WORK_FOLDER, Desk, say
+from priorwise.spectra.facts import TableFacts, inspect
 from priorwise.spectra.simulate import Simulation, key, write
-from priorwise.spectra.table import TableFacts, inspect
 from priorwise.store.tables import PinnedTable
 
 SIMULATED = "simulated"

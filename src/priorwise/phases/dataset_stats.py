@@ -9,7 +9,7 @@ from priorwise.errors import BadInput
 from priorwise.phases.checks import polarity_list
 from priorwise.phases.data import read_table
 from priorwise.phases.desk import Desk, Plan, say
-from priorwise.spectra.table import TableFacts
+from priorwise.spectra.facts import TableFacts
 from priorwise.tracking.fingerprint import fingerprint
 from priorwise.tracking.runs import RunTrack
 

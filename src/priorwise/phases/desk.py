@@ -10,8 +10,8 @@ import yaml
 
 from priorwise.errors import BadInput
 from priorwise.learn.stopping import StopRequest
+from priorwise.spectra.facts import TableFacts
 from priorwise.spectra.schema import SCHEMA_NAME
-from priorwise.spectra.table import TableFacts
 from priorwise.tracking.datasets import lance_input
 from priorwise.tracking.runs import RunTrack
 

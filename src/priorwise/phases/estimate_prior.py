@@ -21,8 +21,8 @@ from priorwise.pu.intervals import bootstrap_prior
 from priorwise.pu.priors import check_prior, class_prior, elkan_noto_e1
 from priorwise.pu.record import PriorRecord
 from priorwise.spectra.checkpoint import load_network
+from priorwise.spectra.rows import load_rows
 from priorwise.spectra.scoring import predictions
-from priorwise.spectra.table import load_rows
 from priorwise.store.tables import open_pinned
 from priorwise.tracking.fingerprint import file_sha256, fingerprint
 from priorwise.tracking.runs import RunTrack

@@ -10,8 +10,8 @@ import pandas as pd
 from priorwise.errors import BadInput
 from priorwise.phases.checks import at_least, within
 from priorwise.phases.desk import Desk, Plan, say
-from priorwise.spectra.ingest import build
-from priorwise.spectra.ingest_report import IngestReport
+from priorwise.spectra.ingest.build import build
+from priorwise.spectra.ingest.report import IngestReport
 from priorwise.store.staging import staged
 from priorwise.tracking.fingerprint import fingerprint
 from priorwise.tracking.runs import RunTrack

@@ -21,8 +21,8 @@ from priorwise.phases.resolve import (
     choose_run,
     refusal_table,
 )
+from priorwise.spectra.facts import TableFacts
 from priorwise.spectra.schema import SCHEMA_NAME
-from priorwise.spectra.table import TableFacts
 from priorwise.tracking.search import History, RunFacts
 
 #: the longest text of a tag, in characters

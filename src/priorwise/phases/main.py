@@ -113,7 +113,8 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     if config.out:
         table.to_csv(config.out, index=False)
     trained = sum(not result.reused for result in workflow.results)
-    say(f"\n{len(workflow.results)} phases, {trained} run now, the others reused by fingerprint")
+    reused = len(workflow.results) - trained
+    say(f"\n{trained} phases run now, {reused} reused by fingerprint")
 
 
 class Workflow:

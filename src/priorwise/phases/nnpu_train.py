@@ -8,6 +8,7 @@ from priorwise.phases.checks import polarity_list
 from priorwise.phases.data import read_table
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.lineage import (
+    Snapshot,
     checkpoint_of,
     request,
     resolve_bce,
@@ -18,8 +19,8 @@ from priorwise.phases.lineage import (
 from priorwise.phases.resolve import RUN_ID, ChosenPrior, ChosenRun
 from priorwise.phases.spectra_fit import SpectraJob, TrainingOptions, train_and_log
 from priorwise.pu.priors import alpha_of
+from priorwise.spectra.facts import TableFacts
 from priorwise.spectra.module import Objective
-from priorwise.spectra.table import TableFacts
 from priorwise.tracking.fingerprint import fingerprint
 from priorwise.tracking.runs import RunTrack
 from priorwise.tracking.search import RunFacts
@@ -98,6 +99,7 @@ class Resolved:
     """What the run builds on."""
 
     priors: dict[str, ChosenPrior]
+    intervals: dict[str, dict[str, float]]  # pi.low, pi.high of each polarity's prior run
     init: RunFacts | None
 
 
@@ -146,8 +148,18 @@ def prepare(config: NnpuTrain, desk: Desk) -> Plan:
             **_tags_of(priors),
             **skipped_tag(*priors.values(), *([chosen_init] if chosen_init else [])),
         },
-        resolved=Resolved(priors, init),
+        resolved=Resolved(priors, _intervals(priors, runs), init),
     )
+
+
+def _intervals(priors: dict[str, ChosenPrior], runs: Snapshot) -> dict[str, dict[str, float]]:
+    """Intervals of pi as the prior runs estimated them; none for a number."""
+    metrics = {facts.run_id: facts.metrics for facts in runs.priors}
+    ends = ("pi.low", "pi.high")
+    return {
+        mode: {end: metrics[p.run_id][end] for end in ends if end in metrics.get(p.run_id, {})}
+        for mode, p in priors.items()
+    }
 
 
 def _initial(
@@ -207,11 +219,14 @@ def _log_priors(plan: Plan, track: RunTrack) -> None:
     record: dict[str, Any] = {}
     for mode, prior in plan.resolved.priors.items():
         alpha = alpha_of(prior.pi, prior.s)
+        interval = plan.resolved.intervals[mode]
         values = {"c": prior.c, "s": prior.s, "pi": prior.pi, "alpha": alpha, "loss": prior.pi}
+        values.update(interval)
         metrics.update({f"prior.{mode}.{name}": value for name, value in values.items()})
         record[mode] = {**values, "run_id": prior.run_id, "scenario": plan.config.scenario}
         say(
-            f"phase 3, {mode}: scenario {plan.config.scenario}, pi {prior.pi:.4f}, alpha {alpha:.4f}"
+            f"phase 3, {mode}: scenario {plan.config.scenario}, "
+            f"pi {prior.pi:.4f}, alpha {alpha:.4f}"
         )
         if plan.config.scenario == "published":
             line = (

@@ -10,8 +10,8 @@ from priorwise.phases.data import read_table
 from priorwise.phases.desk import WORK_FOLDER, Desk, Plan, say
 from priorwise.phases.resolve import RUN_ID
 from priorwise.spectra.checkpoint import load_network
+from priorwise.spectra.rows import load_rows
 from priorwise.spectra.scoring import add_metadata, predictions
-from priorwise.spectra.table import load_rows
 from priorwise.store.tables import open_pinned
 from priorwise.tracking.fingerprint import fingerprint
 from priorwise.tracking.runs import RunTrack

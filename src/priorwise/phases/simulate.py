@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from priorwise.phases.data import SimulateConfig, simulated_folder
 from priorwise.phases.desk import Desk, Plan, say
-from priorwise.spectra.table import inspect
+from priorwise.spectra.facts import inspect
 from priorwise.tracking.fingerprint import fingerprint
 from priorwise.tracking.runs import RunTrack
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,15 +18,17 @@ from priorwise.plots.curves import training_curves
 from priorwise.spectra.checkpoint import read_checkpoint, save_network
 from priorwise.spectra.loader import RowLoader
 from priorwise.spectra.module import Objective, SpectraModule
+from priorwise.spectra.rows import load_rows
 from priorwise.spectra.schema import SCHEMA_NAME
-from priorwise.spectra.table import load_rows
 from priorwise.store.tables import open_pinned
 from priorwise.tracking.fingerprint import file_sha256
 from priorwise.tracking.runs import RunTrack
-from priorwise.training.fit import FitPlan, FitResult, fit
+from priorwise.training.fit import FitPlan, FitResult, fit, processes
 
 #: tells a rank started by Lightning which job it belongs to
 JOB_VARIABLE = "PRIORWISE_JOB"
+#: the newest checkpoint, in a run's working folder and among its artifacts
+LAST = "checkpoints/last.ckpt"
 MONITORS = ("val_recall", "val_loss", "q", "pu_f", "train_loss")
 
 
@@ -69,7 +72,7 @@ class TrainingOptions:
     config : str
         Recipe YAML; empty for none.
     out : str
-        Working folder; empty = .priorwise/runs/<run id>.
+        Each run works in a folder of its own in here; empty = .priorwise/runs.
     """
 
     data: str = "simulated"
@@ -147,7 +150,7 @@ class SpectraJob:
 def run_job(job: SpectraJob, recorder: Recorder, stop: StopRequest) -> FitResult:
     """Read the pinned tables, build the module, fit."""
     options = job.options
-    rank, world = int(os.environ.get("LOCAL_RANK", 0)), max(options.devices, 1)
+    rank, world = int(os.environ.get("LOCAL_RANK", 0)), processes(options.devices)
     loaders = []
     for (uri, version), shuffle in ((job.train, True), (job.validation, False)):
         rows = load_rows(open_pinned(uri, version), job.polarity)
@@ -184,7 +187,7 @@ def run_job(job: SpectraJob, recorder: Recorder, stop: StopRequest) -> FitResult
         epochs=options.epochs,
         patience=options.patience,
         monitor=options.monitor,
-        devices=options.devices,
+        devices=world,
         folder=Path(job.folder),
         resume_from=Path(job.resume_from) if job.resume_from else None,
     )
@@ -199,35 +202,75 @@ def run_rank(stop: StopRequest) -> None:
 
 def train_and_log(job: SpectraJob, plan: Plan, desk: Desk, track: RunTrack) -> FitResult:
     """Fit as rank 0 and put everything it leaves behind on the run."""
-    folder = Path(job.options.out) if job.options.out else WORK_FOLDER / "runs" / track.run_id
-    folder.mkdir(parents=True, exist_ok=True)
-    job = replace(job, folder=str(folder))
-    history = folder / "history.csv"
+    folder = working_folder(job.options.out, track.run_id)
+    history, job_file = folder / "history.csv", folder / "job.json"
     if job.options.resume:
-        job = replace(job, resume_from=str(last_checkpoint(folder, job.options.resume, desk)))
-    job_file = folder / "job.json"
+        last = last_checkpoint(folder, track.run_id, desk)
+        job = replace(job, resume_from=str(last) if last else "")
+    job = replace(job, folder=str(folder))
     job_file.write_text(job.to_json())
     os.environ[JOB_VARIABLE] = str(job_file.resolve())
     try:
         result = run_job(job, track.recorder(history), desk.stop)
     except BaseException:
-        for path, place in ((folder / "checkpoints" / "last.ckpt", "checkpoints"), (history, None)):
-            if path.exists():
-                track.artifact(path, place)
+        _keep_for_resume(folder, track)
         raise
     _log_outcome(result, history, plan, track, folder)
     return result
 
 
-def last_checkpoint(folder: Path, run_id: str, desk: Desk) -> Path:
-    """The checkpoint a resumed training goes on from: the local one, else the run's artifact."""
-    local = folder / "checkpoints" / "last.ckpt"
-    if local.exists():
-        return local
-    facts = desk.track.history.run(run_id)
-    if facts is None:
-        raise BadInput(f"resume: run {run_id} does not exist")
-    return desk.track.history.fetch(run_id, "checkpoints/last.ckpt")
+def working_folder(out: str, run_id: str) -> Path:
+    """Folder of one run's checkpoints and history: never shared, so nothing old is taken for new.
+
+    Raises
+    ------
+    BadInput
+        If it cannot be made or written to.
+    """
+    folder = (Path(out) if out else WORK_FOLDER / "runs") / run_id
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"out: {folder} cannot be made ({error.strerror})") from error
+    if not os.access(folder, os.W_OK):
+        raise BadInput(f"out: {folder} cannot be written to")
+    return folder
+
+
+def _keep_for_resume(folder: Path, track: RunTrack) -> None:
+    """Upload what a resume needs, in case the working folder is gone by then."""
+    try:
+        for path in sorted((folder / "checkpoints").glob("*.ckpt")):
+            track.artifact(path, "checkpoints")
+        if (folder / "history.csv").exists():
+            track.artifact(folder / "history.csv")
+        if (folder / LAST).exists():
+            track.tags({"checkpoint.last.sha256": file_sha256(folder / LAST)})
+    except Exception as failure:  # what ended the training is the error to show
+        say(f"warning: the checkpoints of run {track.run_id} stay in {folder} only ({failure})")
+
+
+def last_checkpoint(folder: Path, run_id: str, desk: Desk) -> Path | None:
+    """The checkpoint an interrupted training goes on from; None if it ended before its first.
+
+    Where the working folder is gone, what the run kept is put there again, history included.
+
+    Raises
+    ------
+    BadInput
+        If the checkpoint is not the one the run recorded.
+    """
+    last, facts = folder / LAST, desk.track.history.run(run_id)
+    recorded = facts.tags.get("checkpoint.last.sha256") if facts else None
+    if recorded and not last.exists():
+        say(f"resume: fetching the checkpoints of run {run_id}")
+        shutil.copytree(desk.track.history.fetch(run_id, ""), folder, dirs_exist_ok=True)
+        if file_sha256(last) != recorded:
+            raise BadInput(f"resume: {LAST} of run {run_id} was changed since it was written")
+    if last.exists():
+        return last
+    say(f"resume: run {run_id} ended before its first checkpoint; it begins again")
+    return None
 
 
 def _log_outcome(

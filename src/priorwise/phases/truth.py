@@ -13,9 +13,10 @@ from priorwise.phases.checks import polarity_list
 from priorwise.phases.desk import Desk, say
 from priorwise.phases.results import PhaseResult
 from priorwise.spectra.checkpoint import load_network
+from priorwise.spectra.facts import inspect
+from priorwise.spectra.rows import load_rows
 from priorwise.spectra.scoring import score_rows
 from priorwise.spectra.simulate import MANIFEST, read_truth
-from priorwise.spectra.table import inspect, load_rows
 from priorwise.tracking.search import History
 
 JUDGED_ON = "test_3/test_data"

@@ -7,9 +7,11 @@ from matplotlib.figure import Figure
 PANELS = (
     ("Risk", "loss (nats per row)", ("train_loss", "val_loss")),
     ("Recall and predicted share", "fraction of rows", ("val_recall", "q")),
-    ("Scores without negatives", "score", ("pu_f", "proxy_f1", "proxy_accuracy")),
+    ("Scores without negatives", "score", ("proxy_f1", "proxy_accuracy")),
+    ("PU-F (Lee and Liu)", "recall squared / predicted share", ("pu_f",)),
     ("Non-negative clamp", "clamped fraction of steps", ("clamp_rate",)),
 )
+ACROSS = 3
 
 
 def training_curves(history: pd.DataFrame, title: str) -> Figure:
@@ -27,11 +29,14 @@ def training_curves(history: pd.DataFrame, title: str) -> Figure:
         for name, label, metrics in PANELS
     ]
     panels = [panel for panel in panels if panel[2]]
-    figure = Figure(figsize=(4.6 * max(len(panels), 1), 3.6), layout="constrained")
+    across = min(max(len(panels), 1), ACROSS)
+    down = -(-len(panels) // across)
+    figure = Figure(figsize=(4.6 * across, 3.4 * down), layout="constrained")
     figure.suptitle(title)
-    for axes, (name, label, metrics) in zip(
-        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
-    ):
+    places = figure.subplots(down, across, squeeze=False).ravel()
+    for unused in places[len(panels) :]:
+        unused.remove()
+    for axes, (name, label, metrics) in zip(places, panels, strict=False):
         for metric in metrics:
             axes.plot(history["epoch"] + 1, history[metric], marker="o", ms=3, label=metric)
         axes.set(title=name, xlabel="epoch", ylabel=label)

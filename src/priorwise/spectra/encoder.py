@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from priorwise.learn.dropout import dropout
+
 #: length of `instrument_settings` (`spectra.schema.N_SETTINGS`; not imported: it needs pyarrow)
 N_SETTINGS = 22
 #: AdamW's epsilon in the published training
@@ -116,7 +118,7 @@ class SpectrumClassifier(nn.Module):
         return self.fc_output(self._drop(combined)).squeeze(-1)
 
     def _drop(self, x: Tensor) -> Tensor:
-        return _dropout(x, self.dropout, self.training)
+        return dropout(x, self.dropout, self.training)
 
 
 class _SpectrumEncoder(nn.Module):
@@ -221,9 +223,9 @@ def parameter_groups(
 def _transform(layer: nn.TransformerEncoderLayer, x: Tensor, attended: Tensor) -> Tensor:
     """Finish a post-norm layer after its attention, on any number of tokens."""
     p, training = layer.dropout.p, layer.training
-    x = layer.norm1(x + _dropout(attended, p, training))
-    hidden = _dropout(layer.linear1(x), p, training, relu=True)
-    return layer.norm2(x + _dropout(layer.linear2(hidden), p, training))
+    x = layer.norm1(x + dropout(attended, p, training))
+    hidden = dropout(layer.linear1(x), p, training, relu=True)
+    return layer.norm2(x + dropout(layer.linear2(hidden), p, training))
 
 
 def _attend(attention: nn.MultiheadAttention, x: Tensor, padding: Tensor) -> Tensor:
@@ -235,7 +237,7 @@ def _attend(attention: nn.MultiheadAttention, x: Tensor, padding: Tensor) -> Ten
     if p and x.device.type == "cpu":  # no fused kernel with dropout there
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
         scores.masked_fill_(padding[:, None, None, :], -math.inf)
-        out = _dropout(scores.softmax(-1).to(v.dtype), p, True) @ v
+        out = dropout(scores.softmax(-1).to(v.dtype), p, True) @ v
     else:
         out = functional.scaled_dot_product_attention(
             q, k, v, ~padding[:, None, None, :], dropout_p=p
@@ -256,44 +258,9 @@ def _attend_from_first(attention: nn.MultiheadAttention, x: Tensor, padding: Ten
     q = (torch.einsum("bd,hed->bhe", x[:, 0], w_q) + b_q) * (d // heads) ** -0.5
     scores = torch.einsum("bhe,hed->bhd", q, w_k) @ x.transpose(1, 2)
     scores.masked_fill_(padding[:, None, :], -math.inf)
-    weights = _dropout(scores.softmax(-1).to(x.dtype), attention.dropout, attention.training)
+    weights = dropout(scores.softmax(-1).to(x.dtype), attention.dropout, attention.training)
     out = torch.einsum("bhd,hed->bhe", weights @ x, w_v) + b_v * weights.sum(-1, keepdim=True)
     return attention.out_proj(out.flatten(1))
-
-
-def _dropout(x: Tensor, p: float, training: bool, relu: bool = False) -> Tensor:
-    """Inverted dropout, after a ReLU if asked for."""
-    if not training or p == 0:
-        return functional.relu(x) if relu else x
-    if x.device.type == "cpu" and x.dtype == torch.float32:
-        return _CpuDropout.apply(x, p, relu)
-    return functional.dropout(functional.relu(x) if relu else x, p)
-
-
-class _CpuDropout(torch.autograd.Function):
-    """Dropout on 16 random bits an element: about 5 times as fast as torch's Bernoulli draws.
-
-    p is rounded to a multiple of 2^-16, and the scale fits the rounded p. aten.threshold_backward
-    (x where gate > threshold, else 0) is the fastest masking there is on a CPU.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, p: float, relu: bool) -> Tensor:
-        dropped = min(round(p * 65536), 65535)
-        bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-        gate = bits.view(torch.int16)[: x.numel()].view(x.shape).to(x.dtype)
-        ctx.scale, ctx.threshold = 65536 / (65536 - dropped), dropped - 32769
-        y = torch.ops.aten.threshold_backward(x, gate, ctx.threshold).mul_(ctx.scale)
-        if relu:  # then the result itself tells which elements passed
-            gate, ctx.threshold = y.relu_(), 0
-        ctx.save_for_backward(gate)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (gate,) = ctx.saved_tensors
-        passed = torch.ops.aten.threshold_backward(grad, gate, ctx.threshold)
-        return passed.mul_(ctx.scale), None, None
 
 
 def _init_as_published(module: nn.Module) -> None:

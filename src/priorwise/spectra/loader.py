@@ -7,7 +7,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from priorwise.learn.batches import KeyedBatches
-from priorwise.spectra.table import SpectraBatch, SpectraRows
+from priorwise.spectra.rows import SpectraBatch, SpectraRows
 
 
 class RowLoader:

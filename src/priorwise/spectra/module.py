@@ -12,7 +12,7 @@ from priorwise.pu import selection
 from priorwise.pu.priors import ClassPrior, PolarityPriors
 from priorwise.pu.risk import Fallback, Loss, RiskSums, Scenario, pu_risk
 from priorwise.spectra.encoder import SpectrumClassifier, parameter_groups
-from priorwise.spectra.table import SpectraBatch
+from priorwise.spectra.rows import SpectraBatch
 
 THRESHOLD = 0.5
 NETWORK_KEYS = ("d_model", "n_layers", "dropout", "instrument_embedding_dim")
@@ -101,7 +101,6 @@ class SpectraModule(LightningModule):
         for mode, value in (objective.pi or {}).items():
             self._published_hparams[f"prior_{mode[:3]}"] = float(value)
         self._train = np.zeros(4)  # sum of losses, steps, clamped strata, PU strata
-        self._resumed = np.zeros(4)  # the same, from the checkpoint of an interrupted epoch
         self._validation = np.zeros((2, 5))  # per polarity: see validation_step
         self._risk = RiskSums.zero()
 
@@ -119,8 +118,8 @@ class SpectraModule(LightningModule):
         return batch.to(device)
 
     def on_train_epoch_start(self) -> None:
-        """Forget the sums of the epoch before, but not those of an epoch taken up again."""
-        self._train, self._resumed = self._resumed, np.zeros(4)
+        """Forget the sums of the epoch before; not called for an epoch taken up in its middle."""
+        self._train = np.zeros(4)
 
     def on_train_batch_start(self, batch: SpectraBatch, batch_idx: int) -> None:
         """Key the dropout masks by (seed, epoch, step, rank)."""
@@ -219,6 +218,4 @@ class SpectraModule(LightningModule):
         """Read the published form."""
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {f"network.{key}": value for key, value in state.items()}
-        done = checkpoint["loops"]["fit_loop"]["epoch_loop.batch_progress"]["current"]
-        if done["completed"] and not done.get("is_last_batch"):
-            self._resumed = np.asarray(checkpoint["epoch_sums"])
+        self._train = np.asarray(checkpoint["epoch_sums"])

@@ -9,7 +9,7 @@ import torch
 from tqdm import tqdm
 
 from priorwise.spectra.encoder import SpectrumClassifier
-from priorwise.spectra.table import SpectraRows
+from priorwise.spectra.rows import SpectraRows
 from priorwise.store.tables import PinnedTable, scan
 
 BATCH_ROWS = 512
@@ -38,7 +38,9 @@ def score_rows(network: SpectrumClassifier, rows: SpectraRows) -> npt.NDArray[np
 
 
 def _batches(order: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
-    bar = tqdm(total=len(order), desc="scoring", unit="row", mininterval=1, leave=False, disable=None)
+    bar = tqdm(
+        total=len(order), desc="scoring", unit="row", mininterval=1, leave=False, disable=None
+    )
     with bar:
         for first in range(0, len(order), BATCH_ROWS):
             part = order[first : first + BATCH_ROWS]

@@ -12,7 +12,7 @@ completely at random (SCAR): s ~ Bernoulli(c y), whatever the row looks like. Th
 so that no score exceeds an AUC of about .98. Hence Elkan and Noto's e1 is biased even for a perfect
 score g = c P(y=1|x): E[e1] = c E[P(y=1|x) | y=1] < c, and s / e1 - pi is about +.06.
 
-How a row comes about: `priorwise.spectra.generative` (formulas), `simulated_scans` (MS1 peaks).
+How a row comes about: `simulated.generative` (formulas), `simulated.scans` (MS1 peaks).
 """
 
 import json
@@ -27,18 +27,25 @@ import pandas as pd
 import pyarrow as pa
 
 from priorwise.errors import BadInput
-from priorwise.spectra.noise_pool import read_noise_pool
 from priorwise.spectra.schema import POLARITIES
 from priorwise.spectra.settings import STATS_FILE
-from priorwise.spectra.simulated_rows import settings_statistics, simulate_rows
-from priorwise.spectra.simulated_scans import NoisePool
-from priorwise.spectra.simulated_tables import (
+from priorwise.spectra.simulated.noise_pool import read_noise_pool
+from priorwise.spectra.simulated.parameters import (
+    FORMAT,
+    TABLES,
+    Simulation,
+    key,
+    key_with,
+    parameters,
+)
+from priorwise.spectra.simulated.rows import settings_statistics, simulate_rows
+from priorwise.spectra.simulated.scans import NoisePool
+from priorwise.spectra.simulated.tables import (
     TRUTH_SCHEMA,
     realised_rates,
     truth_batches,
     write_rows,
 )
-from priorwise.spectra.simulation import FORMAT, TABLES, Simulation, key, key_with, parameters
 from priorwise.store.tables import is_remote, open_pinned, scan, table_exists, write_table
 
 MANIFEST = "simulation.json"

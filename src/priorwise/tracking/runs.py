@@ -29,6 +29,8 @@ DEFAULT_STORE = "sqlite:///mlflow.db"
 #: a name MLflow made up itself ("gifted-ant-123"), as opposed to one a user chose
 RANDOM_NAME = re.compile(r"^[a-z]+-[a-z]+-\d+$")
 PARAM_CHARS = 6000
+#: tags that say how a run ended
+ENDING = frozenset({"exit.code", "exit.status", "exit.reason"})
 SECRET = re.compile(r"(://[^/:@\s]+):[^/@\s]+@")
 SECRET_QUERY = re.compile(r"(?i)((?:key|token|secret|password|signature)=)[^&\s]+")
 
@@ -41,7 +43,10 @@ def scrub(text: str) -> str:
 class RunTrack:
     """One MLflow run that this process owns; made by `open_run` and `child`."""
 
-    def __init__(self, client: MlflowClient, run_id: str, experiment_id: str) -> None:
+    def __init__(
+        self, client: MlflowClient, run_id: str, experiment_id: str, first_name: str = ""
+    ) -> None:
+        self._first_name = first_name
         self.client = client
         self.run_id = run_id
         self.experiment_id = experiment_id
@@ -102,7 +107,7 @@ class RunTrack:
     def name(self, name: str) -> None:
         """Name the run, unless the user named it (`--run-name`)."""
         current = self.client.get_run(self.run_id).info.run_name or ""
-        if not current or RANDOM_NAME.match(current):
+        if not current or current == self._first_name or RANDOM_NAME.match(current):
             self.client.set_tag(self.run_id, "mlflow.runName", name)
 
     def recorder(self, history_csv: Path) -> MlflowRecorder:
@@ -181,11 +186,13 @@ def _owned(
         run = client.get_run(run_id)
         experiment_id = run.info.experiment_id
         client.update_run(run_id, status="RUNNING")
+        for tag in sorted(ENDING.intersection(run.data.tags)):
+            client.delete_tag(run_id, tag)  # of the time it was interrupted
     else:
         tags = {"mlflow.parentRunId": parent} if parent else {}
         tags["mlflow.source.name"] = f"priorwise {name}"
         run = client.create_run(experiment_id, run_name=name, tags=tags)
-    track = RunTrack(client, run.info.run_id, experiment_id)
+    track = RunTrack(client, run.info.run_id, experiment_id, first_name=name)
     try:
         track.tags({"source.digest": source_digest(), "git.dirty": git_dirty()})
         yield track

@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from priorwise.errors import Interrupted
 from priorwise.learn.recorder import Recorder
@@ -97,6 +97,26 @@ class EpochReport(Callback):
     def _say(line: str) -> None:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
+
+
+class MovableCheckpoint(ModelCheckpoint):
+    """A `ModelCheckpoint` that remembers the best so far even if its folder was moved.
+
+    Lightning forgets it then: a resumed fit would call a later, worse epoch the best.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the state, with files of the same names in the folder of today."""
+
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath), Path(path).name)) if path else path
+
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        moved = {name: here(state_dict[name]) for name in paths}
+        kept = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(
+            {**state_dict, **moved, "best_k_models": kept, "dirpath": self.dirpath}
+        )
 
 
 class StopAtStep(Callback):

@@ -13,7 +13,6 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import (
     EarlyStopping,
-    ModelCheckpoint,
     TQDMProgressBar,
 )
 from lightning.pytorch.plugins.environments import LightningEnvironment
@@ -21,7 +20,7 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from priorwise.errors import Interrupted
 from priorwise.learn.recorder import Recorder
 from priorwise.learn.stopping import StopRequest
-from priorwise.training.callbacks import EpochReport, StopAtStep
+from priorwise.training.callbacks import EpochReport, MovableCheckpoint, StopAtStep
 
 #: monitors that are better when smaller; all others are better when larger
 MINIMISED = frozenset({"train_loss", "val_loss", "clamp_rate"})
@@ -40,7 +39,7 @@ class FitPlan:
     monitor : str
         Any logged metric.
     devices : int
-        Processes (GPUs, or CPU processes over gloo); 0 = all available accelerators.
+        Processes, at least 1: GPUs, or CPU processes over gloo.
     folder : pathlib.Path
         Checkpoints go to `folder`/checkpoints.
     resume_from : pathlib.Path, optional
@@ -82,7 +81,7 @@ def fit(
     """
     folder = plan.folder / "checkpoints"
     mode = "min" if plan.monitor in MINIMISED else "max"
-    best = ModelCheckpoint(
+    best = MovableCheckpoint(
         dirpath=folder,
         filename="best_model-{epoch:02d}-{val_recall:.4f}",
         monitor=plan.monitor,
@@ -90,7 +89,7 @@ def fit(
         save_top_k=1,
         enable_version_counter=False,
     )
-    last = ModelCheckpoint(
+    last = MovableCheckpoint(
         dirpath=folder,
         filename="last",
         save_top_k=1,
@@ -117,13 +116,16 @@ def fit(
     return FitResult(Path(best.best_model_path), folder / "last.ckpt", metrics, report.epochs)
 
 
+def processes(devices: int) -> int:
+    """How many processes train: `devices`, or for 0 one per accelerator."""
+    return devices or max(1, torch.cuda.device_count())
+
+
 def _trainer(plan: FitPlan, callbacks: list[pl.Callback]) -> pl.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*checkpoint directory.*exists and is not empty.*")
-    on_gpu = torch.cuda.is_available()
-    available = torch.cuda.device_count() if on_gpu else 1
-    devices = plan.devices or available
+    on_gpu, devices = torch.cuda.is_available(), plan.devices
     if sys.stderr.isatty():
         callbacks = [*callbacks, TQDMProgressBar(refresh_rate=5)]
     return pl.Trainer(

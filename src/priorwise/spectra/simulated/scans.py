@@ -7,7 +7,7 @@ one MS1 scan, then the 3 to 8 MS2 scans it triggered. The MS1 spectrum of a cycl
 * for each MS2 of the cycle the isotope envelope of its precursor, at m/z + 1.00336 k / z for
   k = 0, 1, 2 with averagine-like ratios. The selected ion m/z *is* the m/z of the monoisotopic
   peak that triggered the MS2, so a row's own peak is found by equality;
-* N noise peaks, K of them below 150 Th (K and the shares: `priorwise.spectra.generative`).
+* N noise peaks, K of them below 150 Th (K and the shares: `generative`).
 
 Then the published preprocessing: peaks under 1 % of the base peak go; where `max_peaks` is
 exceeded the weakest M+1 and M+2 go; the square root of the counts is stored.
@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from priorwise.spectra.generative import LOW_MASS, MAX_SHARE, MIN_SHARE, Floats, Ints
 from priorwise.spectra.schema import POLARITIES
+from priorwise.spectra.simulated.generative import LOW_MASS, MAX_SHARE, MIN_SHARE, Floats, Ints
 
 POSITIVE_SHARE = 0.6  # of the rows, as in public data
 FILES_PER_POLARITY = 2  # in each data set

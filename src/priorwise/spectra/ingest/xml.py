@@ -15,7 +15,7 @@ from lxml import etree
 from pyteomics import mzml, mzxml
 
 from priorwise.errors import BadInput
-from priorwise.spectra.ingest_streams import ByteStream
+from priorwise.spectra.ingest.streams import ByteStream
 
 #: bound on one decompressed array; the largest profile scans are some 10 MB
 MAX_ARRAY_BYTES = 256 * 1024**2

@@ -4,10 +4,10 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from priorwise.spectra.ingest_inputs import Assignment, RunFiles, run_stem
-from priorwise.spectra.ingest_pairs import PairCounts
-from priorwise.spectra.ingest_spool import Spool
-from priorwise.spectra.library import LibraryCounts
+from priorwise.spectra.ingest.inputs import Assignment, RunFiles, run_stem
+from priorwise.spectra.ingest.library import LibraryCounts
+from priorwise.spectra.ingest.pairs import PairCounts
+from priorwise.spectra.ingest.spool import Spool
 from priorwise.spectra.settings import SETTING_NAMES, SettingsStats
 
 

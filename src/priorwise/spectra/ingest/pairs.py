@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from priorwise.errors import BadInput
-from priorwise.spectra.ingest_library_formats import Match
-from priorwise.spectra.ingest_streams import OnBytes
+from priorwise.spectra.ingest.library_formats import Match
+from priorwise.spectra.ingest.readers import Scan, iter_scans
+from priorwise.spectra.ingest.streams import OnBytes
 from priorwise.spectra.preprocess import (
     MAX_PEAKS,
     MIN_REL_INTENSITY,
     check_peak_options,
     preprocess_ms1,
 )
-from priorwise.spectra.readers import Scan, iter_scans
 from priorwise.spectra.settings import raw_settings
 
 BAD_ROWS = ("refuse", "drop")

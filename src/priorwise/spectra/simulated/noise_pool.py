@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.types as types
 
 from priorwise.errors import BadInput
-from priorwise.spectra.generative import LOW_MASS, MAX_SHARE, MIN_SHARE
-from priorwise.spectra.simulated_scans import NoisePool
+from priorwise.spectra.simulated.generative import LOW_MASS, MAX_SHARE, MIN_SHARE
+from priorwise.spectra.simulated.scans import NoisePool
 from priorwise.store.tables import open_pinned, scan
 
 MAX_POOL = 200_000  # peaks; taken from the table's start

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from priorwise.spectra.schema import POLARITIES, SPECTRA_SCHEMA
-from priorwise.spectra.simulated_rows import SimulatedRows
+from priorwise.spectra.simulated.rows import SimulatedRows
 from priorwise.store.tables import ContentDigest, write_table
 
 TRUTH_SCHEMA = pa.schema(

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from priorwise.spectra.ingest_pairs import Pair
+from priorwise.spectra.ingest.pairs import Pair
 from priorwise.spectra.schema import N_SETTINGS, SPECTRA_SCHEMA
 from priorwise.spectra.settings import (
     SETTING_NAMES,

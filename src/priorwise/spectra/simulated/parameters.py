@@ -8,8 +8,8 @@ from numbers import Integral, Real
 from typing import Any
 
 from priorwise.errors import BadInput
-from priorwise.spectra.noise_pool import read_noise_pool
-from priorwise.spectra.simulated_scans import NoisePool
+from priorwise.spectra.simulated.noise_pool import read_noise_pool
+from priorwise.spectra.simulated.scans import NoisePool
 
 #: counts up whenever the same parameters give other rows
 FORMAT = 1

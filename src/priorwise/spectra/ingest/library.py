@@ -24,8 +24,8 @@ from matchms.similarity.spectrum_similarity_functions import (
 from numpy.typing import ArrayLike, NDArray
 
 from priorwise.errors import BadInput
-from priorwise.spectra.ingest_library_formats import LibraryEntry, Match, iter_entries
-from priorwise.spectra.ingest_streams import OnBytes
+from priorwise.spectra.ingest.library_formats import LibraryEntry, Match, iter_entries
+from priorwise.spectra.ingest.streams import OnBytes
 from priorwise.spectra.preprocess import filter_query
 from priorwise.spectra.schema import POLARITIES
 
@@ -106,7 +106,7 @@ class Library:
     on_bytes : callable, optional
         Called with the bytes of the file that were read since the last call.
     max_decompressed_bytes : int, optional
-        See `ingest_streams.ByteStream`.
+        See `ingest.streams.ByteStream`.
 
     Raises
     ------

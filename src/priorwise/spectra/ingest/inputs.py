@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from priorwise.errors import BadInput
-from priorwise.spectra.readers import RUN_SUFFIXES
+from priorwise.spectra.ingest.readers import RUN_SUFFIXES
 
 #: split -> table, below the output folder
 TABLES = {

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from priorwise.errors import BadInput
-from priorwise.spectra.ingest_streams import ByteStream, OnBytes
+from priorwise.spectra.ingest.streams import ByteStream, OnBytes
 
 LIBRARY_SUFFIXES = (".mgf", ".msp", ".mgf.gz", ".msp.gz")
 

@@ -15,25 +15,25 @@ from pathlib import Path
 from tqdm import tqdm
 
 from priorwise.errors import BadInput
-from priorwise.spectra.ingest_inputs import (
+from priorwise.spectra.ingest.inputs import (
     TABLES,
     assign_tables,
     dataset_id_of,
     find_runs,
     run_stem,
 )
-from priorwise.spectra.ingest_library_formats import LIBRARY_SUFFIXES, Match
-from priorwise.spectra.ingest_pairs import BAD_ROWS, PairCounts, iter_pairs
-from priorwise.spectra.ingest_report import (
+from priorwise.spectra.ingest.library import Library
+from priorwise.spectra.ingest.library_formats import LIBRARY_SUFFIXES, Match
+from priorwise.spectra.ingest.pairs import BAD_ROWS, PairCounts, iter_pairs
+from priorwise.spectra.ingest.readers import Scan
+from priorwise.spectra.ingest.report import (
     FileReport,
     IngestReport,
     table_report,
     warnings_of,
 )
-from priorwise.spectra.ingest_spool import LABELS_SCHEMA, MISSING_SCHEMA, Spool
-from priorwise.spectra.library import Library
+from priorwise.spectra.ingest.spool import LABELS_SCHEMA, MISSING_SCHEMA, Spool
 from priorwise.spectra.preprocess import MAX_PEAKS, MIN_REL_INTENSITY, check_peak_options
-from priorwise.spectra.readers import Scan
 from priorwise.spectra.schema import SPECTRA_SCHEMA
 from priorwise.spectra.settings import STATS_FILE, RunningStats, SettingsStats
 from priorwise.store.tables import is_remote, write_table
@@ -64,7 +64,7 @@ def build(
     Parameters
     ----------
     inputs : str
-        Runs: see `ingest_inputs.find_runs`.
+        Runs: see `ingest.inputs.find_runs`.
     out : str
         Output folder: new, or empty. It gets the tables, each with its sidecars `_missing` (which
         settings each row lacks) and `_labels` (library accession of each labelled row),
@@ -74,13 +74,13 @@ def build(
     dataset_id : str, optional
         For all rows; if not given, the MassIVE id in a run's path, else the stem of its name.
     split : str, optional
-        CSV file,split: see `ingest_inputs.assign_tables`. Without it all rows go to `train_data`.
+        CSV file,split: see `ingest.inputs.assign_tables`. Without it all rows go to `train_data`.
     bad_rows : str
-        "refuse" or "drop": see `ingest_pairs.iter_pairs`.
+        "refuse" or "drop": see `ingest.pairs.iter_pairs`.
     max_peaks, min_rel_intensity
         See `preprocess.preprocess_ms1`.
     max_decompressed_bytes : int, optional
-        Bound on each gzip file: see `ingest_streams.ByteStream`.
+        Bound on each gzip file: see `ingest.streams.ByteStream`.
     progress : callable, optional
         Called with the bytes read since the last call; if not given, a bar is drawn on stderr.
 

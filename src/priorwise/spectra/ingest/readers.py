@@ -12,15 +12,15 @@ from lxml import etree
 from numpy.typing import NDArray
 
 from priorwise.errors import BadInput
-from priorwise.spectra.ingest_acquisition import (
+from priorwise.spectra.ingest.acquisition import (
     ionization_of_source,
     mzml_polarity,
     mzml_settings,
     mzxml_settings,
     polarity_from_filter,
 )
-from priorwise.spectra.ingest_streams import ByteStream, OnBytes
-from priorwise.spectra.ingest_xml import (
+from priorwise.spectra.ingest.streams import ByteStream, OnBytes
+from priorwise.spectra.ingest.xml import (
     MzMLElements,
     MzXMLElements,
     decode,
@@ -90,7 +90,7 @@ def iter_scans(
     path : str or pathlib.Path
         An mzML or mzXML file, plain or gzip.
     max_decompressed_bytes : int, optional
-        See `ingest_streams.ByteStream`.
+        See `ingest.streams.ByteStream`.
     on_bytes : callable, optional
         Called with the bytes of the file that were read since the last call.
 

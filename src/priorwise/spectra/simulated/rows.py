@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from priorwise.spectra.generative import (
+from priorwise.spectra.schema import NUMERIC_SETTINGS
+from priorwise.spectra.settings import SettingsStats, normalise
+from priorwise.spectra.simulated.generative import (
     AGC_TARGET,
     CHARGE,
     ENERGY,
@@ -23,9 +25,7 @@ from priorwise.spectra.generative import (
     log_likelihood_ratio,
     noise_law,
 )
-from priorwise.spectra.schema import NUMERIC_SETTINGS
-from priorwise.spectra.settings import SettingsStats, normalise
-from priorwise.spectra.simulated_scans import (
+from priorwise.spectra.simulated.scans import (
     POSITIVE_SHARE,
     NoisePool,
     Runs,

@@ -1,0 +1,1 @@
+"""Runs of a mass spectrometer and a library to labelled Lance tables."""

@@ -1,0 +1,121 @@
+"""Rows of a spectra table in memory, and as padded batches for the network."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from priorwise.spectra.checks import MODEL_COLUMNS, flat_values, list_lengths, settings_matrix
+from priorwise.spectra.schema import polarity_of
+from priorwise.store.tables import PinnedTable, scan
+
+
+@dataclass(frozen=True)
+class SpectraBatch:
+    """Rows padded with zeros to the longest spectrum.
+
+    Attributes
+    ----------
+    mz, intensity : torch.Tensor of shape (batch, peaks)
+    settings : torch.Tensor of shape (batch, 22)
+    precursor_mz, s : torch.Tensor of shape (batch,)
+    positive : torch.Tensor of shape (batch,), bool
+        True for positive ionisation mode.
+    """
+
+    mz: torch.Tensor
+    intensity: torch.Tensor
+    settings: torch.Tensor
+    precursor_mz: torch.Tensor
+    s: torch.Tensor
+    positive: torch.Tensor
+
+    def to(self, device: torch.device) -> "SpectraBatch":
+        """The same rows on another device."""
+        return SpectraBatch(*(value.to(device, non_blocking=True) for value in vars(self).values()))
+
+
+class SpectraRows:
+    """Rows of a table in memory, peaks stored ragged.
+
+    Attributes
+    ----------
+    row : torch.Tensor of shape (n,), int64
+        Position of each row in the table it was read from.
+    """
+
+    def __init__(self, columns: dict[str, npt.NDArray[np.generic]]) -> None:
+        # torch tensors travel to spawned loader workers through shared memory, arrays by copy
+        def own(name: str) -> torch.Tensor:
+            return torch.from_numpy(np.array(columns[name]))
+
+        self.mz, self.intensity, self.offsets = own("mz"), own("intensity"), own("offsets")
+        self.settings, self.precursor_mz, self.s = own("settings"), own("precursor_mz"), own("s")
+        self.row = own("row")
+        self.positive = self.settings[:, 15] > 0.5
+
+    def __len__(self) -> int:
+        return len(self.s)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Peaks per row."""
+        return np.diff(self.offsets.numpy())
+
+    def __getitems__(self, indices: list[int]) -> SpectraBatch:
+        """Assemble the rows `indices` as one padded batch."""
+        index = torch.as_tensor(indices, dtype=torch.int64)
+        starts, ends = self.offsets[index], self.offsets[index + 1]
+        sizes = ends - starts
+        width = int(sizes.max()) if len(index) else 0
+        present = torch.arange(width)[None, :] < sizes[:, None]
+        source = (starts[:, None] + torch.arange(width)[None, :])[present]
+        mz = torch.zeros(len(index), width)
+        intensity = torch.zeros(len(index), width)
+        mz[present] = self.mz[source]
+        intensity[present] = self.intensity[source]
+        return SpectraBatch(
+            mz,
+            intensity,
+            self.settings[index],
+            self.precursor_mz[index],
+            self.s[index],
+            self.positive[index],
+        )
+
+
+def load_rows(pinned: PinnedTable, polarity: str = "both") -> SpectraRows:
+    """Read the rows of one polarity (or both) of a checked table into memory.
+
+    Parameters
+    ----------
+    pinned : PinnedTable
+    polarity : {"positive", "negative", "both"}
+    """
+    parts: dict[str, list[npt.NDArray[np.generic]]] = {
+        name: [] for name in ("mz", "intensity", "sizes", "settings", "precursor_mz", "s", "row")
+    }
+    first = 0
+    for batch in scan(pinned, MODEL_COLUMNS):
+        settings = settings_matrix(batch)
+        positive = polarity_of(settings)
+        keep = (
+            np.ones(len(positive), bool)
+            if polarity == "both"
+            else positive == (polarity == "positive")
+        )
+        sizes = list_lengths(batch.column("mz_array"))
+        peak_keep = np.repeat(keep, sizes)
+        parts["mz"].append(flat_values(batch.column("mz_array"))[peak_keep])
+        parts["intensity"].append(flat_values(batch.column("intensity_array"))[peak_keep])
+        parts["sizes"].append(sizes[keep])
+        parts["settings"].append(settings[keep])
+        for name, column in (("precursor_mz", "precursor_mz"), ("s", "label")):
+            values = batch.column(column).to_numpy(zero_copy_only=False)
+            parts[name].append(np.asarray(values, np.float32)[keep])
+        parts["row"].append(first + np.flatnonzero(keep))
+        first += batch.num_rows
+    columns = {name: np.concatenate(values) for name, values in parts.items()}
+    columns["offsets"] = np.concatenate([[0], np.cumsum(columns.pop("sizes"))]).astype(np.int64)
+    return SpectraRows(columns)

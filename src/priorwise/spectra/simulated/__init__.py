@@ -1,0 +1,1 @@
+"""The generative model behind the simulated tables, one step a file."""
