@@ -50,9 +50,9 @@ from priorwise.pu.priors import (
     elkan_noto_e1,
 )
 from priorwise.pu.risk import RiskSums, logistic_loss
+from priorwise.spectra.rows import load_rows
 from priorwise.spectra.schema import CATEGORICAL_SETTINGS, NUMERIC_SETTINGS, POLARITIES
 from priorwise.spectra.simulate import Simulation, read_truth, write
-from priorwise.spectra.rows import load_rows
 from priorwise.store.tables import open_pinned
 
 #: rows of the training table; the test of this notebook sets a smaller number
@@ -121,7 +121,7 @@ print(pairs)
 numbers.head(14)
 
 # %% [markdown]
-# And its MS1 scan. Intensities are stored as square roots. The red line marks the precursor, which
+# And its MS1 scan. Intensities are stored as square roots. The red band marks the precursor, which
 # the instrument is about to isolate for the MS2 scan; the MS2 scan itself is never shown to the
 # model.
 
@@ -135,8 +135,9 @@ def peaks_of(row: int) -> tuple[np.ndarray, np.ndarray]:
 
 figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")
 mz, intensity = peaks_of(0)
-axes.vlines(mz, 0, intensity, color="tab:gray", lw=1.2)
-axes.axvline(float(train.precursor_mz[0]), color="tab:red", ls="--", lw=1, label="precursor")
+precursor = float(train.precursor_mz[0])
+axes.axvline(precursor, color="tab:red", lw=4, alpha=0.35, label="precursor", zorder=1)
+axes.vlines(mz, 0, intensity, color="black", lw=1.2, zorder=2)
 axes.set(xlabel="m/z (Th)", ylabel="square root of intensity", title="MS1 survey scan (simulated)")
 axes.set_ylim(0)
 axes.legend(frameon=False)

@@ -321,7 +321,9 @@ def test_unfit_runs_cost_no_download(runs, desk, monkeypatch):
     fetched = []
     fetch = desk.track.history.fetch
     monkeypatch.setattr(
-        desk.track.history, "fetch", lambda run_id, path: fetched.append(run_id) or fetch(run_id, path)
+        desk.track.history,
+        "fetch",
+        lambda run_id, path: fetched.append(run_id) or fetch(run_id, path),
     )
     wanted = request("auto", "positive", TRAIN, desk)
     prior_candidates(snapshot(desk.track.history), wanted, desk.track.history)

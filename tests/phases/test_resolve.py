@@ -542,7 +542,10 @@ def test_81_a_newer_estimate_does_not_mix_with_the_snapshot():
 
 def test_66_swapped_ids_are_refused():
     runs = [prior(), negative()]
-    for request, run_id in ((replace(AUTO, spec=NEWER), NEWER), (replace(AUTO_NEG, spec=GOOD), GOOD)):
+    for request, run_id in (
+        (replace(AUTO, spec=NEWER), NEWER),
+        (replace(AUTO_NEG, spec=GOOD), GOOD),
+    ):
         outcome = choose(request, runs)
         assert isinstance(outcome, Refusals)
         assert outcome.reason == f"run {run_id} is not fit (polarity {request.polarity})"

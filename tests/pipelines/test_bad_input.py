@@ -234,7 +234,6 @@ def test_damaged_fragment(workplace, given, sound, damage):
         ("bce_pretrain", "monitor", "proxy_f1"),
         ("bce_pretrain", "pos_weight", "inf"),
         ("bce_pretrain", "lr", "1e-3"),
-        ("nnpu_train", "polarities", "negative,2"),
         ("nnpu_train", "scenario", "other"),
         ("nnpu_train", "override", "maybe"),
         ("nnpu_train", "init_from", "somewhere"),
@@ -245,7 +244,6 @@ def test_damaged_fragment(workplace, given, sound, damage):
         ("simulate", "n_train", "0"),
         ("simulate", "c_pos", "nan"),
         ("main", "scenarios", "other"),
-        ("main", "polarities", "negative,2"),
         ("predict", "model", "a/b"),
         ("predict", "fetch_metadata", "maybe"),
     ],
@@ -253,6 +251,12 @@ def test_damaged_fragment(workplace, given, sound, damage):
 def test_bad_parameter(workplace, phase, parameter, value):
     refused(workplace, phase, parameter, value, **{parameter: value})
     assert not workplace.runs()  # nothing was started
+
+
+@pytest.mark.parametrize("phase", ["main", "nnpu_train"])
+def test_bad_list_of_polarities(workplace, phase):
+    refused(workplace, phase, "polarit", "7", polarities="negative,7")
+    assert not workplace.runs()
 
 
 @pytest.mark.parametrize("phase", ["main", "simulate", "ingest", "dataset_stats", "predict"])

@@ -22,12 +22,12 @@ def signal_at(monkeypatch):
         original = getattr(SpectraModule, method)
         calls = iter(range(10**6))
 
-        def step(self, batch, batch_idx):
+        def called(self, *args):
             if next(calls) == n:
                 os.kill(os.getpid(), signal.SIGTERM)
-            return original(self, batch, batch_idx)
+            return original(self, *args)
 
-        monkeypatch.setattr(SpectraModule, method, step)
+        monkeypatch.setattr(SpectraModule, method, called)
 
     yield arm
     monkeypatch.undo()
@@ -102,6 +102,10 @@ def resumed(place, run, phase="bce_pretrain", **parameters):
         ("training_step", EPOCHS * STEPS - 1),
         ("validation_step", 0),
         ("validation_step", 3 * EPOCHS - 1),  # 90 rows: three batches an epoch
+        ("on_validation_epoch_end", 1),
+        ("on_validation_epoch_end", EPOCHS - 1),
+        ("on_save_checkpoint", 2),
+        ("on_train_epoch_start", 2),
     ],
 )
 def test_resumed_training_equals_an_undisturbed_one(

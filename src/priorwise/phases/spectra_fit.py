@@ -29,7 +29,8 @@ from priorwise.training.fit import FitPlan, FitResult, fit, processes
 JOB_VARIABLE = "PRIORWISE_JOB"
 #: the newest checkpoint, in a run's working folder and among its artifacts
 LAST = "checkpoints/last.ckpt"
-MONITORS = ("val_recall", "val_loss", "q", "pu_f", "train_loss")
+#: shown beside `recall` for the best epoch
+JUDGES = ("q", "pu_f", "proxy_f1", "proxy_accuracy")
 
 
 @dataclass(frozen=True)
@@ -294,7 +295,8 @@ def _log_outcome(
         for name, value in result.best_metrics.items()
         if name.startswith("val_recall")
     }
+    judged = {f"best.{name}": v for name, v in result.best_metrics.items() if name in JUDGES}
     best_epoch = result.best_metrics.get("best_epoch", float("nan"))
-    track.metrics({**recalls, "best_epoch": best_epoch, "epochs_run": float(len(epochs))})
+    track.metrics({**recalls, **judged, "best_epoch": best_epoch, "epochs_run": float(len(epochs))})
     track.tags({"checkpoint.path": best, "checkpoint.sha256": file_sha256(result.best)})
     say(f"best checkpoint: {result.best.name}")

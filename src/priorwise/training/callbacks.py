@@ -134,6 +134,8 @@ class StopAtStep(Callback):
     def __init__(self, stop: StopRequest, last: Path) -> None:
         self._stop = stop
         self._last = last
+        self._epoch_is_trained = False
+        self._to_be_validated = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Restore our own handler."""
@@ -149,7 +151,40 @@ class StopAtStep(Callback):
         batch_idx: int,
     ) -> None:
         """Stop here if asked to; all ranks agree on the step."""
-        if self._asked(trainer, pl_module):
+        self._epoch_is_trained = trainer.is_last_batch
+        self._stop_if_asked(trainer, pl_module)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Stop here if asked to; a resumed fit validates this epoch from the beginning."""
+        self._stop_if_asked(trainer, pl_module)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Have an epoch that is trained but not validated go on with its validation.
+
+        Lightning would take it for finished, and its metrics would never be seen.
+        """
+        if not self._to_be_validated:
+            return
+        loops = checkpoint["loops"]["fit_loop"]
+        for count in ("total", "current"):
+            trained = loops["epoch_loop.batch_progress"][count]
+            trained["completed"] = trained["processed"]
+            validated = loops["epoch_loop.val_loop.batch_progress"][count]
+            validated.update(ready=1, started=1, processed=0, completed=0)
+
+    def _stop_if_asked(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if self._asked(trainer, module):
+            self._to_be_validated = self._epoch_is_trained
             trainer.save_checkpoint(self._last)
             raise Interrupted(self._stop.signum or signal.SIGTERM, self._stop.reason)
 

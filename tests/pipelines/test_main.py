@@ -1,0 +1,241 @@
+"""The whole workflow: through the real runner, then again from what it left."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from priorwise.spectra.checkpoint import load_network
+from tests.pipelines.workplace import RECIPE, Workplace
+
+TRAININGS = ("bce_pretrain", "nnpu_train")
+PHASES = ("bce_pretrain", "estimate_prior", "nnpu_train")
+SECONDS = 300
+
+
+@pytest.fixture(scope="module")
+def whole(empty_store, simulated, project, tmp_path_factory):
+    """A workplace in which `mlflow run . -e main` is done; the tests here only read it."""
+    place = Workplace.copy_of(empty_store, tmp_path_factory.mktemp("whole") / "work", simulated)
+    started = place.mlflow_run(project, "main", out="results.csv")
+    assert started.wait(SECONDS) == 0, place.stderr
+    return place
+
+
+@pytest.fixture
+def again(whole, simulated, tmp_path):
+    """A copy of it, to run on."""
+    return Workplace.copy_of(whole.folder, tmp_path / "work", simulated)
+
+
+def children(place):
+    (parent,) = place.runs("main")
+    return [r for r in place.runs() if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+
+
+def trained(done):
+    """The phases that a `main` ran, by its own account."""
+    blocks = done.out.split("\n=== ")[1:]
+    return [block.split("\n")[0] for block in blocks if "reused: run" not in block]
+
+
+def test_runs_are_nested_finished_and_complete(whole):
+    (parent,) = whole.runs("main")
+    assert len(whole.runs()) == 1 + len(children(whole)) == 7
+    for run in whole.runs():
+        assert run.info.status == "FINISHED"
+        tags = run.data.tags
+        assert tags["complete"] == "true"
+        assert (tags["exit.code"], tags["exit.status"]) == ("0", "FINISHED")
+        assert "exit.reason" not in tags
+    assert parent.data.tags["mlflow.project.entryPoint"] == "main"
+
+
+def test_run_names_say_what_they_are(whole):
+    assert sorted(run.info.run_name for run in children(whole)) == [
+        "bce_pretrain negative",
+        "bce_pretrain positive",
+        "estimate_prior negative",
+        "estimate_prior positive",
+        "nnpu_train both censoring",
+        "nnpu_train both published",
+    ]
+    assert whole.run("main").info.run_name == "main both"
+
+
+def test_tags_of_the_contract(whole):
+    digests = set()
+    for run in children(whole):
+        tags, params = run.data.tags, run.data.params
+        assert tags["phase"] in PHASES
+        assert tags["polarity"] in ("positive", "negative", "both")
+        assert tags["schema"] == "spectra/1"
+        assert tags["data.version"] == "1"
+        assert len(tags["fingerprint"]) == 32 and len(tags["source.digest"]) == 32
+        assert tags["git.dirty"] in ("true", "false", "unknown")
+        for name in ("phase", "polarity", "schema", "data.digest", "fingerprint"):
+            assert params[f"contract.{name}"] == tags[name]
+        digests.add(tags["data.digest"])
+    assert len(digests) == 1
+    for run in whole.runs("nnpu_train"):
+        for mode in ("positive", "negative"):
+            prior = whole.run("estimate_prior", mode)
+            assert run.data.tags[f"upstream.prior.{mode}"] == prior.info.run_id
+            bce = whole.run("bce_pretrain", mode).info.run_id
+            assert prior.data.tags["upstream.bce"] == bce
+            assert bce in run.data.tags["upstream.bce"]
+            assert "over-predicts" in run.data.tags.get(
+                f"warning.over_predicts.{mode}", "over-predicts" * (run.data.tags["scenario"] != "published")
+            )
+        # more rows of positive mode are labelled: training starts from that network
+        assert run.data.tags["upstream.init"] == whole.run("bce_pretrain", "positive").info.run_id
+
+
+def test_effective_configuration_is_logged_once(whole):
+    for run in whole.runs(TRAININGS[0]) + whole.runs(TRAININGS[1]):
+        params = run.data.params
+        assert (params["cfg.epochs"], params["cfg.batch_size"]) == ("4", "32")
+        assert params["cfg.encoder_lr"] == "0.003"
+        config = json.loads(whole.artifact(run, "config.json").read_text())
+        assert config["d_model"] == 16 and config["patience"] == 4
+    # what the runner logged itself stays beside it
+    assert whole.run("main").data.params["config"] == str(RECIPE)
+
+
+def test_metrics_of_the_contract(whole):
+    for run in whole.runs("estimate_prior"):
+        found = run.data.metrics
+        for name in ("c", "s", "pi", "alpha"):
+            assert found[f"{name}.low"] <= found[name] <= found[f"{name}.high"]
+        assert found["pi"] == pytest.approx(found["s"] / found["c"])
+        assert found["alpha"] == pytest.approx((found["pi"] - found["s"]) / (1 - found["s"]))
+        assert found["n_labelled"] > 0 and 0 < found["s_test"] < 1
+    for run in whole.runs("bce_pretrain"):
+        assert {"train_loss", "val_loss", "val_recall", "q", "pu_f"} <= run.data.metrics.keys()
+        history = whole.client.get_metric_history(run.info.run_id, "val_loss")
+        assert [metric.step for metric in history] == list(range(4))
+    for run in whole.runs("nnpu_train"):
+        assert {"proxy_f1", "proxy_accuracy", "clamp_rate", "recall"} <= run.data.metrics.keys()
+        for mode in ("positive", "negative"):
+            prior = whole.run("estimate_prior", mode).data.metrics
+            for name in ("c", "s", "pi", "alpha"):
+                assert run.data.metrics[f"prior.{mode}.{name}"] == prior[name]
+            assert f"prior.{mode}.loss" in run.data.metrics
+            assert f"recall.{mode}" in run.data.metrics
+
+
+def test_artifacts_of_the_contract(whole):
+    for phase in TRAININGS:
+        for run in whole.runs(phase):
+            (best,) = whole.artifact(run, "checkpoints").glob("best_model-epoch=*-val_recall=*.ckpt")
+            assert best == whole.checkpoint(run)
+            assert whole.artifact(run, "checkpoints/last.ckpt").exists()
+            assert len(pd.read_csv(whole.artifact(run, "history.csv"))) == 4
+            assert whole.artifact(run, "figures/training_curves.png").stat().st_size > 1000
+            same, other = load_network(best), load_network(whole.artifact(run, "model"))
+            for ours, theirs in zip(same.parameters(), other.parameters(), strict=True):
+                assert (ours == theirs).all()
+    for run in whole.runs("estimate_prior"):
+        record = json.loads(whole.artifact(run, "prior.json").read_text())
+        assert record["pi"] == run.data.metrics["pi"]
+        assert record["bce_run"] == run.data.tags["upstream.bce"]
+        assert whole.artifact(run, "figures/score_histogram.png").exists()
+
+
+def test_tables_read_are_dataset_inputs(whole):
+    wanted = {
+        "main": {"training"},
+        "bce_pretrain": {"training", "validation"},
+        "estimate_prior": {"training", "test_1"},
+        "nnpu_train": {"training", "validation"},
+    }
+    for phase, roles in wanted.items():
+        for run in whole.runs(phase):
+            inputs = {i.tags[0].value: i.dataset for i in run.inputs.dataset_inputs}
+            assert inputs.keys() == roles
+            for dataset in inputs.values():
+                source = json.loads(dataset.source)
+                assert dataset.source_type == "lance"
+                assert source["version"] == 1 and len(dataset.digest) <= 36
+            assert json.loads(inputs["training"].source)["uri"].endswith("train_data")
+            assert inputs["training"].digest == run.data.tags["data.digest"]
+
+
+def test_table_of_results(whole):
+    table = pd.read_csv(whole.folder / "results.csv")
+    logged = pd.read_csv(whole.artifact(whole.run("main"), "results.csv"))
+    assert table.equals(logged)
+    assert len(table) == 8  # one line for each phase and polarity
+    assert {"phase", "polarity", "run id", "c", "s", "pi", "truth", "recall", "seconds"} == set(table)
+    assert set(table["run id"]) == {run.info.run_id for run in children(whole)}
+    assert table["truth"].notna().all()
+    for word in ("nnpu_train published", "nnpu_train censoring", "6 phases, 6 run now"):
+        assert word in whole.stdout
+    assert "epoch 4/4" in whole.stderr  # progress is seen
+
+
+def test_over_prediction_is_said_once_and_with_the_way_out(whole):
+    lines = [line for line in whole.stdout.splitlines() if "over-predicts" in line]
+    assert len(lines) == 2  # the published scenario, in each polarity
+    for line in lines:
+        assert "pi = 0." in line and "alpha = 0." in line and "configs/recommended.yaml" in line
+
+
+def test_second_main_trains_nothing(again):
+    before = {run.info.run_id for run in again.runs()}
+    done = again.phase("main")
+    assert done.code == 0, done.err
+    assert trained(done) == []
+    assert "6 phases, 0 run now" in done.out
+    (new,) = [run for run in again.runs() if run.info.run_id not in before]
+    reused = {v for k, v in new.data.tags.items() if k.startswith("reused.")}
+    assert reused == before - {again.runs("main")[1].info.run_id}
+
+
+def test_where_and_how_fast_do_not_count_as_another_configuration(again, tmp_path):
+    recipe = tmp_path / "moved.yaml"
+    recipe.write_text(RECIPE.read_text().replace("patience: 4", "patience: 4\n  num_workers: 1"))
+    done = again.phase("main", config=recipe)
+    assert done.code == 0, done.err
+    assert trained(done) == []
+
+
+@pytest.mark.parametrize("damage", ["changed", "gone"])
+def test_only_what_depends_on_a_damaged_checkpoint_runs_again(again, damage):
+    path = again.checkpoint(again.run("bce_pretrain", "negative"))
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    done = again.phase("main")
+    assert done.code == 0, done.err
+    first = "bce_pretrain polarity=negative"
+    assert any(line.startswith(first) for line in trained(done))
+    assert not any("polarity=positive" in line for line in trained(done))
+    assert len(again.runs("bce_pretrain")) == 3
+
+
+def test_damaged_final_model_is_trained_again(again):
+    again.checkpoint(again.run("nnpu_train")).unlink()
+    done = again.phase("main")
+    assert done.code == 0, done.err
+    assert len(trained(done)) == 1 and trained(done)[0].startswith("nnpu_train")
+
+
+def test_another_seed_runs_everything_again(again):
+    done = again.phase("main", seed=2, scenarios="censoring", polarities="positive")
+    assert done.code == 0, done.err
+    assert len(trained(done)) == 3
+    assert again.runs()[0].data.tags.get("complete") == "true"
+
+
+def test_failure_of_a_phase_ends_the_whole(workplace, tmp_path):
+    recipe = tmp_path / "many.yaml"
+    recipe.write_text(RECIPE.read_text().replace("min_labelled: 3", "min_labelled: 1000"))
+    done = workplace.phase("main", config=recipe, polarities="positive")
+    assert done.code == 2
+    assert "min_labelled" in done.err
+    states = {run.info.run_name: run.info.status for run in workplace.runs()}
+    assert states["bce_pretrain positive"] == "FINISHED"
+    assert states["main positive"] == "FAILED"
+    assert "RUNNING" not in states.values()
