@@ -11,7 +11,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo lint test test-all clean
+.PHONY: help setup demo lint test test-all bench-demo clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ test: lint ## lint, then every test but the slow ones
 
 test-all: lint ## lint, then every test
 	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest
+
+bench-demo: setup ## what the demo recipe reaches over three seeds, against the simulation's truth
+	"$(BIN)/python" benchmarks/demo_seeds.py
 
 clean: ## remove .venv and caches; runs (mlflow.db, mlruns) and tables (.priorwise) stay
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

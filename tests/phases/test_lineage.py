@@ -1,6 +1,7 @@
 """From runs on a real store to a prior: what the server says reaches the resolver unchanged."""
 
 import shutil
+import time
 
 import pytest
 from mlflow.tracking import MlflowClient
@@ -320,11 +321,12 @@ def test_unfit_runs_cost_no_download(runs, desk, monkeypatch):
     runs.prior(good)
     fetched = []
     fetch = desk.track.history.fetch
-    monkeypatch.setattr(
-        desk.track.history,
-        "fetch",
-        lambda run_id, path: fetched.append(run_id) or fetch(run_id, path),
-    )
+
+    def noting(run_id, path):
+        fetched.append(run_id)
+        return fetch(run_id, path)
+
+    monkeypatch.setattr(desk.track.history, "fetch", noting)
     wanted = request("auto", "positive", TRAIN, desk)
     prior_candidates(snapshot(desk.track.history), wanted, desk.track.history)
     assert fetched == [good]
@@ -393,8 +395,6 @@ def test_skipped_tag_is_never_cut_silently():
 
 @pytest.mark.slow
 def test_fifty_estimates_are_resolved_in_two_seconds(runs, desk):
-    import time
-
     bce = runs.bce()
     ids = [runs.prior(bce) for _ in range(50)]
     began = time.monotonic()

@@ -1,6 +1,7 @@
-"""Every way to pick a wrong prior, as rows of a table; the numbers 64-87 are those of the fault list.
+"""Every way to pick a wrong prior, as rows of a table.
 
-Each row says what the resolver must do and what it must say. Nothing here touches a server.
+Each row says what the resolver must do and what it must say; the numbers 64 to 87 are those of the
+project's list of faults. Nothing here touches a server.
 """
 
 import math
@@ -207,6 +208,7 @@ UNFIT = [
               s=0.3),
     unfit_row(84, "logits", "scores range over \\[-4.2, 3.9\\]: not probabilities",
               score_low=-4.2, score_high=3.9),
+    unfit_row(84, "below-0", "scores range over \\[-0.1, 0.9\\]", score_low=-0.1, score_high=0.9),
     unfit_row(84, "percent", "scores range over \\[0.1, 93\\]: not probabilities",
               score_low=0.1, score_high=93.0),
     unfit_row(84, "twice", "a sigmoid applied twice\\?", score_low=0.502, score_high=0.717),
@@ -246,137 +248,6 @@ class TestUnfitCandidate:
 
 def _says(pattern: str, text: str) -> None:
     assert re.search(pattern, text, re.DOTALL), text
-
-
-FIT = [
-    unfit_row(64, "FAILED", "run has status FAILED", status="FAILED", complete=False),
-    unfit_row(64, "KILLED", "run has status KILLED", status="KILLED", complete=False),
-    unfit_row(64, "RUNNING", "run has status RUNNING", status="RUNNING", complete=False),
-    unfit_row(64, "SCHEDULED", "run has status SCHEDULED", status="SCHEDULED", complete=False),
-    unfit_row(64, "FAILED-with-tag", "run has status FAILED", status="FAILED", complete=True),
-    unfit_row(65, "preempted", "FINISHED but not complete", complete=False),
-    unfit_row(66, "polarity", "run is for polarity negative", polarity="negative"),
-    unfit_row(66, "no-polarity", "run is for polarity unknown", polarity=""),
-    unfit_row(66, "schema", "run has schema rna/1 \\(wanted spectra/1\\)", schema="rna/1"),
-    pytest.param(
-        with_tags(prior(NEWER, 300, polarity="negative"), polarity="positive"),
-        "run is for polarity negative; run has tag polarity changed .*the param is negative",
-        id="67-tag-edited-to-the-wanted-polarity",
-    ),
-    pytest.param(
-        with_tags(prior(NEWER, 300), polarity="negative"),
-        "run has tag polarity changed after the fact \\(the param is positive\\)",
-        id="67-tag-edited-away",
-    ),
-    pytest.param(
-        with_tags(prior(NEWER, 300, digest=OTHER_DIGEST), data_digest=DIGEST),
-        "other training data.*tag data.digest changed after the fact",
-        id="67-digest-tag-edited",
-    ),
-    pytest.param(
-        with_tags(prior(NEWER, 300, phase="nnpu_train"), phase="estimate_prior"),
-        "run is of phase nnpu_train \\(wanted estimate_prior\\).*tag phase changed",
-        id="67-phase-tag-edited",
-    ),
-    unfit_row(68, "digest", "other training data \\(digest eeeeeeee, version 3; wanted dddddddd",
-              digest=OTHER_DIGEST),
-    unfit_row(68, "no-digest", "digest unknown", digest=""),
-    unfit_row(69, "checkpoint", "estimated from another checkpoint of its BCE run",
-              bce_checkpoint=OTHER_SHA),
-    unfit_row(69, "no-checkpoint", "estimated from another checkpoint", bce_checkpoint=""),
-    unfit_row(69, "overwritten", "checkpoint of its BCE run has changed since it was written",
-              bce=bce(checkpoint_now=OTHER_SHA)),
-    unfit_row(69, "gone", "checkpoint of its BCE run is gone", bce=bce(checkpoint_now=None)),
-    unfit_row(69, "tag-and-file-replaced", "estimated from another checkpoint of its BCE run",
-              bce=bce(checkpoint_recorded=OTHER_SHA, checkpoint_now=OTHER_SHA)),
-    unfit_row(69, "tag-removed", "estimated from another checkpoint of its BCE run",
-              bce=bce(checkpoint_recorded=None, checkpoint_now=None)),
-    unfit_row(69, "BCE-missing", "its BCE run does not exist", bce=None),
-    unfit_row(69, "BCE-deleted", "its BCE run is deleted", bce=bce(deleted=True)),
-    unfit_row(69, "BCE-killed", "its BCE run has status KILLED", bce=bce(status="KILLED")),
-    unfit_row(69, "BCE-incomplete", "its BCE run is FINISHED but not complete",
-              bce=bce(complete=False)),
-    unfit_row(69, "BCE-other-data", "its BCE run used other training data",
-              bce=bce(digest=OTHER_DIGEST)),
-    unfit_row(69, "BCE-other-polarity", "its BCE run is for polarity negative",
-              bce=bce(polarity="negative")),
-    unfit_row(69, "BCE-other-phase", "its BCE run is of phase nnpu_train",
-              bce=bce(phase="nnpu_train")),
-    unfit_row(69, "BCE-tag-edited", "its BCE run has tag polarity changed",
-              bce=edited(bce(), polarity="negative")),
-    unfit_row(70, "deleted", "run is deleted", deleted=True),
-    unfit_row(71, "c-nan", "not finite: c, pi", c=math.nan),
-    unfit_row(71, "s-nan", "not finite: s, pi", s=math.nan),
-    unfit_row(71, "pi-nan", "not finite: pi", pi=math.nan),
-    unfit_row(72, "c-inf", "not finite: c", c=math.inf, **NO_PI),
-    unfit_row(72, "c-inf-as-stored", "c must be at most 1 .*c=1.79769e\\+308", c=INF, **NO_PI),
-    unfit_row(72, "pi-inf-as-stored", "pi must lie between 0 and 1", pi=INF),
-    unfit_row(72, "s-inf-as-stored", "s must be below c", s=INF, **NO_PI),
-    unfit_row(73, "c-zero", "s must be below c", c=0.0, **NO_PI),
-    unfit_row(73, "c-negative", "s must be below c", c=-0.5, **NO_PI),
-    unfit_row(73, "s-zero", "s must be above 0: no labelled rows", s=0.0),
-    unfit_row(73, "s-negative", "s must be above 0", s=-0.1),
-    unfit_row(74, "c-above-1", "c must be at most 1", c=1.2),
-    unfit_row(75, "c-below-s", "s must be below c.*s=0.267, c=0.2, pi=1.335", c=0.2),
-    unfit_row(75, "c-equals-s", "s must be below c.*s=0.267, c=0.267, pi=1\\)", c=S_POS),
-    unfit_row(76, "pi-1", "pi must lie between 0 and 1 .*pi=1\\)", pi=1.0),
-    unfit_row(76, "pi-0", "pi must lie between 0 and 1 .*pi=0\\)", pi=0.0),
-    unfit_row(76, "pi-negative", "pi must lie between 0 and 1", pi=-0.4),
-    unfit_row(76, "pi-is-not-s/c", "pi 0.460000 is not s/c = 0.453388", pi=0.46),
-    unfit_row(77, "c-relogged", "c not written exactly once", history={**ONCE, "c": 2}),
-    unfit_row(77, "all-relogged", "c, s, pi not written exactly once",
-              history={"c": 3, "s": 2, "pi": 2}),
-    unfit_row(77, "never-written", "pi not written exactly once", history={"c": 1, "s": 1}),
-    unfit_row(77, "history-unknown", "c, s, pi not written exactly once", history={}),
-    unfit_row(79, "other-experiment", "run belongs to another experiment \\(id 7\\)",
-              experiment_id="7"),
-    unfit_row(80, "older-than-the-data", "digest eeeeeeee, version 2; wanted dddddddd, version 3",
-              digest=OTHER_DIGEST, version=2),
-    unfit_row(80, "s-of-another-table", "s 0.300000 is not that of the training table, 0.267000",
-              s=0.3),
-    unfit_row(84, "logits", "scores range over \\[-4.2, 3.9\\]: not probabilities",
-              score_low=-4.2, score_high=3.9),
-    unfit_row(84, "percent", "scores range over \\[0.1, 93\\]: not probabilities",
-              score_low=0.1, score_high=93.0),
-    unfit_row(84, "twice", "a sigmoid applied twice\\?", score_low=0.502, score_high=0.717),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("candidate", "reason"), UNFIT)
-class TestUnfitCandidate:
-    """What makes a candidate unfit makes it unfit wherever it stands."""
-
-    def test_alone_nothing_is_chosen(self, candidate, reason):
-        outcome = choose(AUTO, [candidate])
-        assert isinstance(outcome, Refusals)
-        assert outcome.reason == "no fit estimate_prior run for polarity positive"
-        assert [r.run_id for r in outcome.refused] == [NEWER]
-        _says(reason, "; ".join(outcome.refused[0].reasons))
-        _says(reason, refusal_table(outcome))
-
-    def test_an_older_fit_one_is_chosen_and_the_user_is_told(self, candidate, reason):
-        outcome = choose(AUTO, [candidate, prior()])
-        assert isinstance(outcome, ChosenPrior)
-        assert (outcome.run_id, outcome.c, outcome.s) == (GOOD, C_POS, S_POS)
-        assert [r.run_id for r in outcome.skipped] == [NEWER]
-        if candidate.run.polarity == "positive":
-            assert len(outcome.warnings) == 1
-            _says(f"newer estimate_prior run {NEWER} skipped: .*{reason}", outcome.warnings[0])
-
-    def test_by_its_id_it_is_refused_not_replaced(self, candidate, reason):
-        outcome = choose(replace(AUTO, spec=NEWER), [candidate, prior()])
-        if candidate.run.experiment_id != "1":
-            assert isinstance(outcome, ChosenPrior), "an id may name a run of another experiment"
-            return
-        assert isinstance(outcome, Refusals)
-        assert outcome.reason == f"run {NEWER} is not fit (polarity positive)"
-        _says(reason, refusal_table(outcome))
-
-
-def _says(pattern: str, text: str) -> None:
-    """The pattern occurs in the text (pytest's own matcher, for its message)."""
-    with pytest.raises(RuntimeError, match=pattern):
-        raise RuntimeError(text)
 
 
 FIT = [

@@ -1,6 +1,7 @@
 """Lance tables as MLflow dataset inputs: written, found by digest, read back, in any process."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -119,6 +120,4 @@ def test_source_is_read_back_in_a_process_that_only_imports_the_package():
 
 
 def _bare() -> dict[str, str]:
-    import os
-
     return {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}

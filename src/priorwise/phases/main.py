@@ -112,6 +112,7 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     track.text(table.to_csv(index=False), "results.csv")
     if config.out:
         table.to_csv(config.out, index=False)
+    say(f"\nside by side in the UI: <address of the server>{track.share_view()}")
     trained = sum(not result.reused for result in workflow.results)
     reused = len(workflow.results) - trained
     say(f"\n{trained} phases run now, {reused} reused by fingerprint")

@@ -24,6 +24,7 @@ from priorwise.learn.recorder import CsvHistory
 from priorwise.tracking.fingerprint import git_dirty, source_digest
 from priorwise.tracking.recorder import MlflowRecorder, send_metrics
 from priorwise.tracking.search import History
+from priorwise.tracking.view import share_view
 
 DEFAULT_STORE = "sqlite:///mlflow.db"
 #: a name MLflow made up itself ("gifted-ant-123"), as opposed to one a user chose
@@ -113,6 +114,10 @@ class RunTrack:
     def recorder(self, history_csv: Path) -> MlflowRecorder:
         """A recorder for epoch metrics."""
         return MlflowRecorder(self.client, self.run_id, CsvHistory(history_csv))
+
+    def share_view(self) -> str:
+        """Store the run table's view with the experiment; the address that opens it."""
+        return share_view(self.client, self.experiment_id)
 
     def child(self, name: str) -> Any:
         """Context manager: a nested run with the same contract."""
