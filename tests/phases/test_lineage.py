@@ -109,7 +109,6 @@ def test_checkpoint_and_its_tag_replaced_together(runs, desk):
     assert "estimated from another checkpoint of its BCE run" in refusal(desk)
 
 
-@pytest.mark.xfail(strict=True, reason="tracking.search hands the tag's path to MLflow unchecked")
 def test_checkpoint_path_that_leads_out_of_the_artifacts(runs, desk):
     bce = runs.bce()
     runs.prior(bce)

@@ -7,8 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from mlflow.projects._project_spec import load_project
-
+from mlflow.projects._project_spec import EntryPoint, load_project
 from tests.pipelines.workplace import ROOT
 
 ENTRIES = (
@@ -83,6 +82,16 @@ def test_values_arrive_as_they_are(entries, executed, tmp_path, entry, kind):
     flags = [word for pair in (given | undeclared).items() for word in (f"--{pair[0]}", pair[1])]
     assert words == ["-P", f"entry_points/{entry}.py", *flags]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "found.json"]
+
+
+def test_these_values_would_show_a_quoted_placeholder(executed, tmp_path):
+    """The rule of MLproject, and that the tests above can fail."""
+    parameters = {"data": {"type": "string", "default": ""}}
+    for quote, kind in (("'", "semicolon"), ('"', "substitution")):
+        marker = tmp_path / kind
+        point = EntryPoint("quoted", parameters, f"python -P x.py --data {quote}{{data}}{quote}")
+        executed(point.compute_command({"data": VALUES[kind].format(marker=marker)}, None))
+        assert marker.exists()
 
 
 @pytest.mark.parametrize("entry", ENTRIES)

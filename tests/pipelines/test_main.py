@@ -4,9 +4,9 @@ import json
 
 import pandas as pd
 import pytest
+from tests.pipelines.workplace import RECIPE, Workplace
 
 from priorwise.spectra.checkpoint import load_network
-from tests.pipelines.workplace import RECIPE, Workplace
 
 TRAININGS = ("bce_pretrain", "nnpu_train")
 PHASES = ("bce_pretrain", "estimate_prior", "nnpu_train")

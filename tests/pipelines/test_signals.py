@@ -5,7 +5,6 @@ import time
 
 import psutil
 import pytest
-
 from tests.pipelines.test_resume import assert_same, left_by
 
 MANY = {"epochs": 40, "patience": 1000}
@@ -102,6 +101,6 @@ def test_sigkill_is_never_taken_for_complete(workplace, training):
     done = workplace.phase("bce_pretrain", resume=run_id, **MANY)
     assert done.code == 0, done.err
     assert workplace.client.get_run(run_id).data.tags["complete"] == "true"
-    epochs = [line.split(",")[0] for line in workplace.artifact(run, "history.csv").open()]
-    assert epochs == ["epoch", *map(str, range(40))]
+    history = workplace.artifact(run, "history.csv").read_text()
+    assert [line.split(",")[0] for line in history.splitlines()] == ["epoch", *map(str, range(40))]
     assert workplace.phase("estimate_prior").code == 0

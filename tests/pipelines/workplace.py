@@ -133,7 +133,8 @@ class Workplace:
 
         A run that ended before its inputs were read has no phase tag yet, only a name.
         """
-        found = self.client.search_runs(["0"], run_view_type=3)
+        everywhere = [e.experiment_id for e in self.client.search_experiments()]
+        found = self.client.search_runs(everywhere, run_view_type=3)
         return [r for r in found if phase in ("", r.data.tags.get("phase"), r.info.run_name)]
 
     def run(self, phase: str, polarity: str = "") -> Any:

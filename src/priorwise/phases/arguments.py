@@ -1,7 +1,8 @@
 """From a command line and a recipe to a checked, frozen configuration."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from jsonargparse import ArgumentError, ArgumentParser
 
@@ -38,18 +39,25 @@ def parse(phase: str, config: type[C], recipe: Recipe, given: Sequence[str]) -> 
         Naming the parameter, what was found and what was expected.
     """
     parser = parser_of(phase, config)
-    chosen = {}
+    types = get_type_hints(config)
+    chosen: dict[str, Any] = {}
     for source, arguments in ((f" (in {recipe.path})", recipe.arguments(phase)), ("", given)):
-        try:
-            values = vars(parser.parse_args(_without_auto(arguments)))
-        except ArgumentError as error:
-            raise BadInput(f"{phase}{source}: {_one_line(error)}") from error
-        named = _named(arguments)
-        unknown = named - set(values)
-        if unknown:
-            raise BadInput(f"{phase}{source}: unknown parameter {', '.join(sorted(unknown))}")
-        chosen.update({k: v for k, v in values.items() if k in named})
-    if recipe.path and "config" in parser.get_defaults():
+        named = pairs(arguments)
+        for name, value in named:
+            if name not in types:
+                raise BadInput(f"{phase}{source}: unknown parameter --{name}={value}")
+        real = [(name, value) for name, value in named if value != NOT_GIVEN]
+        values = {}
+        for name, value in real:
+            try:
+                values[name] = vars(parser.parse_args([f"--{name}={value}"]))[name]
+            except ArgumentError as error:
+                wanted = _in_words(types[name])
+                raise BadInput(
+                    f"{phase}{source}: parameter {name}: expected {wanted}. Got value: {value}"
+                ) from error
+        chosen.update(values)
+    if recipe.path:
         chosen["config"] = recipe.path
     return config(**chosen)
 
@@ -71,25 +79,11 @@ def pairs(arguments: Sequence[str]) -> list[tuple[str, str]]:
     return found
 
 
-def _without_auto(arguments: Sequence[str]) -> list[str]:
-    return [f"--{name}={value}" for name, value in pairs(arguments) if value != NOT_GIVEN]
-
-
-def _named(arguments: Sequence[str]) -> set[str]:
-    return {name for name, value in pairs(arguments) if value != NOT_GIVEN}
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    for clutter, plain in (
-        ('Parser key "', "parameter "),
-        ('": Expected', ": expected"),
-        ("<class 'float'>", "a finite number"),
-        ("<class 'int'>", "an integer"),
-        ("a a finite", "a finite"),
-        ("a an integer", "an integer"),
-        ("typing.Literal", "one of "),
-        ("unrecognized arguments:", "unknown parameter"),
-    ):
-        text = text.replace(clutter, plain)
-    return text
+def _in_words(wanted: Any) -> str:
+    """A type as a user would say it."""
+    plain = {float: "a finite number", int: "an integer", bool: "true or false", str: "text"}
+    if get_origin(wanted) is Literal:
+        return f"one of {list(get_args(wanted))}"
+    if isinstance(wanted, UnionType):
+        return " or ".join(_in_words(part) for part in get_args(wanted) if part is not NoneType)
+    return plain.get(wanted, str(wanted))

@@ -79,6 +79,12 @@ class Recipe:
         shared = self._content.get("training", {})
         wanted = shared if phase in ("bce_pretrain", "nnpu_train") else {}
         section = {**wanted, **self._content.get(phase, {})}
+        for key, value in section.items():
+            if not isinstance(value, str | int | float | bool):
+                raise BadInput(
+                    f"config {self.path}: {key}: expected a text, a number, true or false, "
+                    f"found {type(value).__name__}"
+                )
         return [f"--{key}={_text(value)}" for key, value in section.items()]
 
 

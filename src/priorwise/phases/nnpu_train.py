@@ -99,7 +99,6 @@ class Resolved:
     """What the run builds on."""
 
     priors: dict[str, ChosenPrior]
-    intervals: dict[str, dict[str, float]]  # pi.low, pi.high of each polarity's prior run
     init: RunFacts | None
 
 
@@ -119,7 +118,7 @@ def prepare(config: NnpuTrain, desk: Desk) -> Plan:
         )
         for mode in config.modes
     }
-    init, chosen_init = _initial(config, train, desk)
+    init, chosen_init = _initial(config, train, runs, desk)
     known = {facts.run_id: facts.tags.get("fingerprint", "") for facts in runs.priors}
     upstream = {
         f"upstream.prior.{mode}": p.run_id or f"number {p.pi:g}" for mode, p in priors.items()
@@ -148,22 +147,12 @@ def prepare(config: NnpuTrain, desk: Desk) -> Plan:
             **_tags_of(priors),
             **skipped_tag(*priors.values(), *([chosen_init] if chosen_init else [])),
         },
-        resolved=Resolved(priors, _intervals(priors, runs), init),
+        resolved=Resolved(priors, init),
     )
 
 
-def _intervals(priors: dict[str, ChosenPrior], runs: Snapshot) -> dict[str, dict[str, float]]:
-    """Intervals of pi as the prior runs estimated them; none for a number."""
-    metrics = {facts.run_id: facts.metrics for facts in runs.priors}
-    ends = ("pi.low", "pi.high")
-    return {
-        mode: {end: metrics[p.run_id][end] for end in ends if end in metrics.get(p.run_id, {})}
-        for mode, p in priors.items()
-    }
-
-
 def _initial(
-    config: NnpuTrain, train: TableFacts, desk: Desk
+    config: NnpuTrain, train: TableFacts, runs: Snapshot, desk: Desk
 ) -> tuple[RunFacts | None, ChosenRun | None]:
     """The BCE run whose weights training starts from."""
     if config.init_from == "none":
@@ -175,7 +164,6 @@ def _initial(
         mode = facts.params.get("contract.polarity", "positive") if facts else config.modes[0]
     elif config.init_from == "auto":
         mode = max(config.modes, key=train.n_labelled)
-    runs = snapshot(desk.track.history, spec)
     chosen, facts = resolve_bce(request(spec, mode, train, desk), runs, desk)
     return facts, chosen
 
@@ -219,9 +207,9 @@ def _log_priors(plan: Plan, track: RunTrack) -> None:
     record: dict[str, Any] = {}
     for mode, prior in plan.resolved.priors.items():
         alpha = alpha_of(prior.pi, prior.s)
-        interval = plan.resolved.intervals[mode]
         values = {"c": prior.c, "s": prior.s, "pi": prior.pi, "alpha": alpha, "loss": prior.pi}
-        values.update(interval)
+        for name, (low, high) in prior.intervals.items():
+            values[f"{name}.low"], values[f"{name}.high"] = low, high
         metrics.update({f"prior.{mode}.{name}": value for name, value in values.items()})
         record[mode] = {**values, "run_id": prior.run_id, "scenario": plan.config.scenario}
         say(

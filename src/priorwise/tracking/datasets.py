@@ -8,6 +8,7 @@ from mlflow.data.dataset_source_registry import register_dataset_source
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from priorwise.tracking.lance_source import LanceDatasetSource
+from priorwise.tracking.secrets import scrub
 
 # the project also runs from a bare PYTHONPATH, where no plugin entry point is installed
 register_dataset_source(LanceDatasetSource)  # type: ignore[arg-type]
@@ -29,7 +30,7 @@ def lance_input(
     profile : mapping
         Row counts.
     """
-    source = LanceDatasetSource(uri, version)
+    source = LanceDatasetSource(scrub(uri), version)
     dataset = Dataset(
         name=name,
         digest=digest,

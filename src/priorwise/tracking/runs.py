@@ -3,17 +3,17 @@
 import json
 import os
 import re
+import sqlite3
 import tempfile
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
-from urllib.request import urlopen
 
 import mlflow
+import requests
 from matplotlib.figure import Figure
 from mlflow.entities import DatasetInput, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -24,21 +24,16 @@ from priorwise.learn.recorder import CsvHistory
 from priorwise.tracking.fingerprint import git_dirty, source_digest
 from priorwise.tracking.recorder import MlflowRecorder, send_metrics
 from priorwise.tracking.search import History
+from priorwise.tracking.secrets import scrub
 from priorwise.tracking.view import share_view
 
-DEFAULT_STORE = "sqlite:///mlflow.db"
+SQLITE = "sqlite:///"
+DEFAULT_STORE = f"{SQLITE}mlflow.db"
 #: a name MLflow made up itself ("gifted-ant-123"), as opposed to one a user chose
 RANDOM_NAME = re.compile(r"^[a-z]+-[a-z]+-\d+$")
 PARAM_CHARS = 6000
 #: tags that say how a run ended
 ENDING = frozenset({"exit.code", "exit.status", "exit.reason"})
-SECRET = re.compile(r"(://[^/:@\s]+):[^/@\s]+@")
-SECRET_QUERY = re.compile(r"(?i)((?:key|token|secret|password|signature)=)[^&\s]+")
-
-
-def scrub(text: str) -> str:
-    """`text` without passwords and keys inside addresses."""
-    return SECRET_QUERY.sub(r"\1***", SECRET.sub(r"\1:***@", text))
 
 
 class RunTrack:
@@ -155,20 +150,23 @@ def open_run(phase: str) -> Iterator[RunTrack]:
 def reachable_client() -> MlflowClient:
     """A client whose server answered just now."""
     uri = mlflow.get_tracking_uri()
-    if urlparse(uri).scheme in ("http", "https"):
+    if uri.startswith(("http://", "https://")):
         try:
-            with urlopen(f"{uri.rstrip('/')}/health", timeout=10):
-                pass
-        except (OSError, ValueError) as error:
+            requests.get(f"{uri.rstrip('/')}/health", timeout=10).raise_for_status()
+        except (requests.RequestException, ValueError) as error:
             raise TrackingFailure(
-                f"MLFLOW_TRACKING_URI {scrub(uri)}: no MLflow server answers ({error})"
+                f"MLFLOW_TRACKING_URI {scrub(uri)}: no MLflow server answers ({_first_line(error)})"
             ) from error
     try:
+        if uri.startswith(SQLITE):
+            # MLflow itself would try for almost an hour
+            sqlite3.connect(uri.removeprefix(SQLITE), timeout=10).close()
         client = MlflowClient(uri)
         client.search_experiments(max_results=1)
     except Exception as error:  # the stores raise errors of their own kinds
-        first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise TrackingFailure(f"tracking store {scrub(uri)}: cannot be used ({first})") from error
+        raise TrackingFailure(
+            f"tracking store {scrub(uri)}: cannot be used ({_first_line(error)})"
+        ) from error
     return client
 
 
@@ -187,17 +185,19 @@ def _owned(
     parent: str | None = None,
 ) -> Iterator[RunTrack]:
     """Own a run: whatever ends the block also ends the run, with the right status."""
-    if run_id:
-        run = client.get_run(run_id)
-        experiment_id = run.info.experiment_id
-        client.update_run(run_id, status="RUNNING")
-        for tag in sorted(ENDING.intersection(run.data.tags)):
-            client.delete_tag(run_id, tag)  # of the time it was interrupted
-    else:
-        tags = {"mlflow.parentRunId": parent} if parent else {}
-        tags["mlflow.source.name"] = f"priorwise {name}"
-        run = client.create_run(experiment_id, run_name=name, tags=tags)
-    track = RunTrack(client, run.info.run_id, experiment_id, first_name=name)
+    try:
+        if run_id:
+            run = client.get_run(run_id)
+            client.update_run(run_id, status="RUNNING")
+            for tag in sorted(ENDING.intersection(run.data.tags)):
+                client.delete_tag(run_id, tag)  # of the time it was interrupted
+        else:
+            tags = {"mlflow.parentRunId": parent} if parent else {}
+            tags["mlflow.source.name"] = f"priorwise {name}"
+            run = client.create_run(experiment_id, run_name=name, tags=tags)
+    except MlflowException as error:
+        raise TrackingFailure(f"the run cannot be opened: {_first_line(error)}") from error
+    track = RunTrack(client, run.info.run_id, run.info.experiment_id, first_name=name)
     try:
         track.tags({"source.digest": source_digest(), "git.dirty": git_dirty()})
         yield track
@@ -211,12 +211,13 @@ def _owned(
         _end(track, "FAILED", error.exit_code, str(error))
         raise
     except MlflowException as error:
-        failure = TrackingFailure(f"tracking: {scrub(str(error)).splitlines()[0][:300]}")
+        failure = TrackingFailure(f"tracking: {_first_line(error)}")
         _end(track, "FAILED", failure.exit_code, str(failure))
         raise failure from error
     except BaseException as error:
         _end(track, "FAILED", 1, f"{type(error).__name__}: {error}")
-        track.text(traceback.format_exc(), "traceback.txt")
+        with suppress(Exception):  # the store may be gone, too; the bug is what to show
+            track.text(scrub(traceback.format_exc()), "traceback.txt")
         raise
 
 
@@ -226,3 +227,7 @@ def _end(track: RunTrack, status: str, code: int, reason: str) -> None:
         track.client.set_terminated(track.run_id, status)
     except Exception:  # the store may be what failed: the first error is the one to show
         pass
+
+
+def _first_line(error: BaseException) -> str:
+    return scrub(str(error).strip() or type(error).__name__).splitlines()[0][:300]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run, ViewType
@@ -101,6 +101,9 @@ class History:
         TrackingFailure
             If it cannot be had.
         """
+        parts = PurePosixPath(artifact).parts
+        if ".." in parts or artifact.startswith("/"):
+            raise TrackingFailure(f"run {run_id}: artifact path {artifact!r} leads out of the run")
         return self._download(f"runs:/{run_id}/{artifact}")
 
     def fetch_model(self, address: str) -> Path:
@@ -125,7 +128,7 @@ class History:
             return None
         try:
             return file_sha256(self.fetch(facts.run_id, artifact))
-        except TrackingFailure:
+        except (TrackingFailure, OSError):
             return None
 
     def checkpoint(self, facts: RunFacts) -> Path:

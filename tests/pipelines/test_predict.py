@@ -1,0 +1,104 @@
+"""`predict` and `dataset_stats`, whose outputs users of the guide's scripts know."""
+
+import lance
+import numpy as np
+import pandas as pd
+import pytest
+
+COLUMNS = ["original_index", "probability", "label", "precursor_mz"]
+METADATA = ["usi", "mzml_filepath", "scan_number"]
+
+
+@pytest.fixture
+def place(after_phase_2):
+    return after_phase_2
+
+
+@pytest.fixture
+def rows(simulated):
+    """The validation rows of positive mode, in table order."""
+    whole = lance.dataset(str(simulated / "validation_data")).to_table().to_pandas()
+    positive = np.stack(whole["instrument_settings"])[:, 15] > 0.5
+    return whole[positive]
+
+
+def predicted(place, **parameters):
+    path = place.folder / "out" / "predictions.csv"
+    done = place.phase("predict", out=path, **parameters)
+    assert done.code == 0, done.err
+    return pd.read_csv(path)
+
+
+def test_columns_in_table_order(place, rows):
+    model = place.run("bce_pretrain", "positive").info.run_id
+    found = predicted(place, model=model)
+    assert list(found) == COLUMNS
+    assert list(found["original_index"]) == list(rows.index)
+    assert list(found["label"]) == list(rows["label"].astype(int))
+    assert found["precursor_mz"].to_numpy() == pytest.approx(rows["precursor_mz"], rel=1e-6)
+    assert found["probability"].between(0, 1).all() and found["probability"].nunique() > 10
+    run = place.run("predict")
+    assert place.artifact(run, "predictions.csv").exists()
+    assert run.data.tags["upstream.model"] == model
+    assert run.data.tags["complete"] == "true"
+    again = predicted(place, model=model)
+    assert again.equals(found)
+
+
+def test_scores_are_those_the_prior_was_estimated_from(place):
+    prior = place.run("estimate_prior", "positive")
+    model = place.run("bce_pretrain", "positive").info.run_id
+    data = place.data / "test_1"
+    found = predicted(place, model=model, data=data, table="test_data")
+    labelled = found.loc[found["label"] == 1, "probability"]
+    assert labelled.mean() == pytest.approx(prior.data.metrics["c"], rel=1e-6)
+    assert len(labelled) == prior.data.metrics["n_labelled"]
+
+
+def test_metadata_on_request(place, rows):
+    model = place.run("bce_pretrain", "positive").info.run_id
+    found = predicted(place, model=model, fetch_metadata="true")
+    assert list(found) == COLUMNS + METADATA
+    assert list(found["scan_number"]) == list(rows["ms2_scan_number"])
+    assert list(found["mzml_filepath"].fillna("")) == list(rows["mzml_filepath"].fillna(""))
+    first, usi = rows.iloc[0], found["usi"][0]
+    assert usi.startswith(f"mzspec:{first['dataset_id']}:")
+    assert usi.endswith(f":scan:{first['ms2_scan_number']}")
+
+
+def test_registered_model(place):
+    run = place.run("bce_pretrain", "positive")
+    client = place.client
+    client.create_registered_model("tiny")
+    source = f"{run.info.artifact_uri}/model"
+    version = client.create_model_version("tiny", source, run.info.run_id).version
+    client.set_registered_model_alias("tiny", "champion", version)
+    by_run = predicted(place, model=run.info.run_id)
+    assert predicted(place, model="models:/tiny@champion").equals(by_run)
+    assert place.phase("predict", model="models:/tiny@nobody").code in (2, 4)
+
+
+def test_model_of_one_polarity_is_not_asked_about_the_other(place):
+    model = place.run("bce_pretrain", "positive").info.run_id
+    done = place.phase("predict", model=model, polarity="negative")
+    assert done.code == 2
+    assert model in done.err and "positive" in done.err
+
+
+def test_positivity_rate_is_printed_as_in_the_guide(place, simulated):
+    table = lance.dataset(str(simulated / "train_data")).to_table().to_pandas()
+    positive = np.stack(table["instrument_settings"])[:, 15] > 0.5
+    for polarity, mode, part in (
+        ("1", "positive", table[positive]),
+        ("negative", "negative", table[~positive]),
+    ):
+        done = place.phase("dataset_stats", polarity=polarity)
+        assert done.code == 0, done.err
+        s = part["label"].mean()
+        assert f"Positivity Rate: {100 * s:.2f}%" in done.out.splitlines()
+        assert f"Total samples matched: {len(part)}" in done.out
+        run = place.run("dataset_stats")
+        assert run.data.metrics["s"] == pytest.approx(s)
+        assert run.data.tags["polarity"] == mode
+    done = place.phase("dataset_stats")
+    assert done.out.count("Positivity Rate: ") == 2
