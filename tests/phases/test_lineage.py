@@ -10,6 +10,7 @@ from tests.tracking.synthetic_runs import DIGEST, LABELLED, OTHER_DIGEST, ROWS, 
 from priorwise.errors import BadInput, PriorNotResolvable
 from priorwise.learn.stopping import StopRequest
 from priorwise.phases import lineage
+from priorwise.phases.candidates import ChosenPrior
 from priorwise.phases.desk import Desk, Plan, Recipe, begin
 from priorwise.phases.lineage import (
     checkpoint_of,
@@ -20,7 +21,6 @@ from priorwise.phases.lineage import (
     skipped_tag,
     snapshot,
 )
-from priorwise.phases.resolve import ChosenPrior
 from priorwise.spectra.facts import TableFacts
 from priorwise.tracking.runs import RunTrack
 

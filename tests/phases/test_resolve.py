@@ -13,17 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from priorwise.phases.resolve import (
+from priorwise.phases.candidates import (
     ChosenPrior,
     ChosenRun,
     PriorCandidate,
     Refusals,
     Request,
     Source,
-    choose,
-    choose_run,
-    refusal_table,
 )
+from priorwise.phases.resolve import choose, choose_run, refusal_table
 
 DIGEST, OTHER_DIGEST = "d" * 32, "e" * 32
 SHA, OTHER_SHA = "1" * 64, "2" * 64

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from priorwise.errors import PriorNotResolvable
-from priorwise.phases.desk import Desk, say
-from priorwise.phases.resolve import (
+from priorwise.phases.candidates import (
     RECORD,
     RUN_ID,
     ChosenPrior,
@@ -17,10 +16,9 @@ from priorwise.phases.resolve import (
     Refused,
     Request,
     Source,
-    choose,
-    choose_run,
-    refusal_table,
 )
+from priorwise.phases.desk import Desk, say
+from priorwise.phases.resolve import choose, choose_run, refusal_table
 from priorwise.spectra.facts import TableFacts
 from priorwise.spectra.schema import SCHEMA_NAME
 from priorwise.tracking.search import History, RunFacts

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from priorwise.errors import BadInput
+from priorwise.phases.candidates import RUN_ID, ChosenPrior, ChosenRun
 from priorwise.phases.checks import polarity_list
 from priorwise.phases.data import read_table
 from priorwise.phases.desk import Desk, Plan, say
@@ -16,7 +17,6 @@ from priorwise.phases.lineage import (
     skipped_tag,
     snapshot,
 )
-from priorwise.phases.resolve import RUN_ID, ChosenPrior, ChosenRun
 from priorwise.phases.spectra_fit import SpectraJob, TrainingOptions, train_and_log
 from priorwise.pu.priors import alpha_of
 from priorwise.spectra.facts import TableFacts

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Literal
 
 from priorwise.errors import BadInput
+from priorwise.phases.candidates import RUN_ID
 from priorwise.phases.checks import polarity_list
 from priorwise.phases.data import read_table
 from priorwise.phases.desk import WORK_FOLDER, Desk, Plan, say
-from priorwise.phases.resolve import RUN_ID
 from priorwise.spectra.checkpoint import load_network
 from priorwise.spectra.rows import load_rows
 from priorwise.spectra.scoring import add_metadata, predictions
