@@ -1,12 +1,15 @@
 """The whole workflow: through the real runner, then again from what it left."""
 
 import json
+import os
+import signal
 
 import pandas as pd
 import pytest
 from tests.pipelines.workplace import RECIPE, Workplace
 
 from priorwise.spectra.checkpoint import load_network
+from priorwise.spectra.module import SpectraModule
 
 TRAININGS = ("bce_pretrain", "nnpu_train")
 PHASES = ("bce_pretrain", "estimate_prior", "nnpu_train")
@@ -132,7 +135,9 @@ def test_metrics_of_the_contract(whole):
 def test_artifacts_of_the_contract(whole):
     for phase in TRAININGS:
         for run in whole.runs(phase):
-            (best,) = whole.artifact(run, "checkpoints").glob("best_model-epoch=*-val_recall=*.ckpt")
+            (best,) = whole.artifact(run, "checkpoints").glob(
+                "best_model-epoch=*-val_recall=*.ckpt"
+            )
             assert best == whole.checkpoint(run)
             assert whole.artifact(run, "checkpoints/last.ckpt").exists()
             assert len(pd.read_csv(whole.artifact(run, "history.csv"))) == 4
@@ -237,6 +242,30 @@ def test_another_seed_runs_everything_again(again):
     assert done.code == 0, done.err
     assert len(trained(done)) == 3
     assert again.runs()[0].data.tags.get("complete") == "true"
+
+
+def test_stopped_main_goes_on_where_it_was(workplace, monkeypatch):
+    """Parent and child end KILLED; the next `main` reuses what was complete, and only that."""
+    original, calls = SpectraModule.training_step, iter(range(10**6))
+
+    def step(self, batch, batch_idx):
+        if next(calls) == 40:  # in the second training: the first has 32 steps
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(SpectraModule, "training_step", step)
+    assert workplace.phase("main", scenarios="censoring").code == 143
+    monkeypatch.undo()
+    states = {run.info.run_name: run.info.status for run in workplace.runs()}
+    assert states == {
+        "main both": "KILLED",
+        "bce_pretrain positive": "FINISHED",
+        "bce_pretrain negative": "KILLED",
+    }
+    done = workplace.phase("main", scenarios="censoring")
+    assert done.code == 0, done.err
+    assert len(trained(done)) == 4
+    assert not any("bce_pretrain polarity=positive" in line for line in trained(done))
 
 
 def test_failure_of_a_phase_ends_the_whole(workplace, tmp_path):

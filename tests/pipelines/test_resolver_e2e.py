@@ -117,7 +117,9 @@ def test_a_number_that_contradicts_the_resolvable_prior(place):
     done = place.phase("nnpu_train", polarities="positive", prior_pos=wrong)
     assert done.code == 3
     assert prior.info.run_id in done.err and "override" in done.err
-    done = place.phase("nnpu_train", polarities="positive", prior_pos=wrong, override="true", epochs=1)
+    done = place.phase(
+        "nnpu_train", polarities="positive", prior_pos=wrong, override="true", epochs=1
+    )
     assert done.code == 0, done.err
     run = place.run("nnpu_train")
     assert run.data.tags["prior.positive.overridden"] == "true"

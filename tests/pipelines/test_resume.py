@@ -145,6 +145,44 @@ def test_resume_when_the_working_folder_is_gone(
     assert_same(left_by(workplace, again), undisturbed)
 
 
+@pytest.mark.slow
+def test_loader_processes_change_nothing(workplace, undisturbed, signal_at, monkeypatch):
+    """Batches assembled elsewhere come in the same order, also after a resume within an epoch."""
+    signal_at("training_step", 3 * STEPS + 4)
+    run = interrupted(workplace, epochs=EPOCHS)
+    monkeypatch.undo()
+    again = resumed(workplace, run, epochs=EPOCHS, num_workers=2)
+    assert_same(left_by(workplace, again), undisturbed)
+
+
+def test_sigint(workplace, monkeypatch):
+    original = SpectraModule.training_step
+
+    def step(self, batch, batch_idx):
+        os.kill(os.getpid(), signal.SIGINT)
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(SpectraModule, "training_step", step)
+    done = workplace.phase("bce_pretrain")
+    assert done.code == 130, done.err
+    (run,) = workplace.runs()
+    assert run.info.status == "KILLED" and run.data.tags["exit.code"] == "130"
+
+
+def test_a_second_signal_does_not_cut_off_the_saving(workplace, signal_at, monkeypatch):
+    from priorwise.tracking.runs import RunTrack
+
+    upload = RunTrack.artifact
+
+    def slow_upload(self, path, folder=None):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return upload(self, path, folder)
+
+    monkeypatch.setattr(RunTrack, "artifact", slow_upload)
+    signal_at("training_step", 3)
+    interrupted(workplace)
+
+
 def test_changed_checkpoint_is_not_resumed_from(workplace, signal_at, monkeypatch):
     signal_at("training_step", 3)
     run = interrupted(workplace)
@@ -218,9 +256,7 @@ def test_resume_of_a_complete_run_does_nothing(after_phase_2):
 @pytest.mark.parametrize(
     "parameter", [{"encoder_lr": 0.002}, {"seed": 5}, {"batch_size": 16}, {"epochs": 9}]
 )
-def test_resume_with_another_configuration_is_refused(
-    workplace, signal_at, monkeypatch, parameter
-):
+def test_resume_with_another_configuration_is_refused(workplace, signal_at, monkeypatch, parameter):
     signal_at("training_step", 1)
     run = interrupted(workplace)
     monkeypatch.undo()

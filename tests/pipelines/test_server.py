@@ -132,4 +132,4 @@ def test_unusable_store(workplace, tmp_path, kind):
         "no database": f"sqlite:///{tmp_path}/text.db",
         "no scheme": "nosuchscheme://somewhere",
     }[kind]
-    assert uri in lost(workplace, uri, seconds=60)
+    assert uri in lost(workplace, uri)

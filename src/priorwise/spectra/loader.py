@@ -6,6 +6,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
+from priorwise.errors import BadInput
 from priorwise.learn.batches import KeyedBatches
 from priorwise.spectra.rows import SpectraBatch, SpectraRows
 
@@ -63,8 +64,17 @@ class RowLoader:
         return {**self.order.state_dict(), "next_batch": self._delivered % max(len(self), 1)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on there."""
-        self.order.load_state_dict(state)
+        """Go on there.
+
+        Raises
+        ------
+        BadInput
+            If the epoch was cut otherwise, for example among another number of processes.
+        """
+        try:
+            self.order.load_state_dict(state)
+        except ValueError as error:
+            raise BadInput(f"resume: in the middle of an epoch, {error}") from error
         self._delivered = state["next_batch"]
 
 

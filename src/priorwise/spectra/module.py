@@ -212,10 +212,10 @@ class SpectraModule(LightningModule):
         """Write the published form."""
         checkpoint["state_dict"] = self.network.state_dict()
         checkpoint["hyper_parameters"] = dict(self._published_hparams)
-        checkpoint["epoch_sums"] = self._train.tolist()
+        checkpoint["epoch_sums"] = self._over_ranks(self._train).tolist()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Read the published form."""
         state = checkpoint["state_dict"]
         checkpoint["state_dict"] = {f"network.{key}": value for key, value in state.items()}
-        self._train = np.asarray(checkpoint["epoch_sums"])
+        self._train = np.asarray(checkpoint["epoch_sums"]) * (self.global_rank == 0)

@@ -199,7 +199,13 @@ def _owned(
         raise TrackingFailure(f"the run cannot be opened: {_first_line(error)}") from error
     track = RunTrack(client, run.info.run_id, run.info.experiment_id, first_name=name)
     try:
-        track.tags({"source.digest": source_digest(), "git.dirty": git_dirty()})
+        track.tags(
+            {
+                "source.digest": source_digest(),
+                "git.dirty": git_dirty(),
+                "tracking.uri": client.tracking_uri,
+            }
+        )
         yield track
         track.tags({"exit.code": 0, "exit.status": "FINISHED"})
         track.tags({"complete": "true"})
