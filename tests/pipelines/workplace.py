@@ -58,7 +58,9 @@ class Workplace:
 
     def flags(self, phase: str, parameters: Mapping[str, Any]) -> list[str]:
         """Command line of a phase: the recipe and the tables, unless others are given."""
-        given = {"config": RECIPE, **({} if phase == "simulate" else {"data": self.data})}
+        given = {"config": RECIPE, "data": self.data}
+        if phase in ("simulate", "ingest"):  # they make tables
+            del given["data"]
         given |= parameters
         return [f"--{name}={value}" for name, value in given.items()]
 

@@ -43,9 +43,9 @@ def parse(phase: str, config: type[C], recipe: Recipe, given: Sequence[str]) -> 
     chosen: dict[str, Any] = {}
     for source, arguments in ((f" (in {recipe.path})", recipe.arguments(phase)), ("", given)):
         named = pairs(arguments)
-        for name, value in named:
-            if name not in types:
-                raise BadInput(f"{phase}{source}: unknown parameter --{name}={value}")
+        unknown = [f"--{name}={value}" for name, value in named if name not in types]
+        if unknown:
+            raise BadInput(f"{phase}{source}: unknown parameter {', '.join(unknown)}")
         real = [(name, value) for name, value in named if value != NOT_GIVEN]
         values = {}
         for name, value in real:

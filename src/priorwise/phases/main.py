@@ -146,10 +146,13 @@ class Workflow:
         return found
 
     def _finished(self, plan: Plan) -> RunFacts | None:
-        """A complete run of the same fingerprint whose checkpoint, if any, is still sound."""
+        """A complete run of the same work on the same runs, its checkpoint still sound."""
         history = self._track.history
         facts = history.with_fingerprint(plan.fingerprint)
         if facts is None:
+            return None
+        if any(facts.params.get(f"contract.{tag}") != run for tag, run in plan.upstream.items()):
+            say(f"run {facts.run_id} is not reused: it was built on runs that are not used now")
             return None
         recorded = facts.tags.get("checkpoint.sha256")
         if recorded and history.checkpoint_sha256(facts) != recorded:
