@@ -46,7 +46,9 @@ def _run(name: str, arguments: list[str]) -> int:
         else:
             _execute(name, arguments, stop)
     except PriorwiseError as error:
-        sys.stderr.write(f"priorwise {name}: {error}\n")
+        # a value may hold line breaks; only a table of candidates is more than one line
+        text = " ".join(str(error).splitlines()) if isinstance(error, BadInput) else str(error)
+        sys.stderr.write(f"priorwise {name}: {text}\n")
         return error.exit_code
     except Interrupted as stopped:
         sys.stderr.write(f"priorwise {name}: stopped ({stopped.reason})\n")

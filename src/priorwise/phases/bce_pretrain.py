@@ -6,7 +6,8 @@ from typing import Literal
 from priorwise.phases.checks import polarity_name, within
 from priorwise.phases.data import read_table
 from priorwise.phases.desk import Desk, Plan, say
-from priorwise.phases.spectra_fit import SpectraJob, TrainingOptions, train_and_log
+from priorwise.phases.spectra_fit import SpectraJob, train_and_log
+from priorwise.phases.training_options import TrainingOptions
 from priorwise.spectra.module import Objective
 from priorwise.tracking.fingerprint import fingerprint
 from priorwise.tracking.runs import RunTrack

@@ -1,6 +1,7 @@
 """Range checks of configuration values: one line that names the parameter."""
 
 import math
+from pathlib import Path
 
 from priorwise.errors import BadInput
 from priorwise.spectra.schema import POLARITIES
@@ -22,19 +23,29 @@ def within(name: str, value: float, low: float, high: float, *, open_low: bool =
         raise BadInput(f"{name}: {value} (expected a finite number in {left}{low:g}, {high:g}])")
 
 
-def polarity_name(value: str) -> str:
+def polarity_name(value: str, parameter: str = "polarity") -> str:
     """Give `positive` or `negative` for that name or the guide's 1 or 0."""
     name = POLARITY_SPELLINGS.get(value, value)
     if name not in POLARITIES:
-        raise BadInput(f"polarity: {value} (expected positive, negative, 1 or 0)")
+        raise BadInput(f"{parameter}: {value} (expected positive, negative, 1 or 0)")
     return name
 
 
-def polarity_list(value: str) -> tuple[str, ...]:
+def polarity_list(value: str, parameter: str = "polarities") -> tuple[str, ...]:
     """Polarities named by `both`, or by a comma-separated list."""
     if value == "both":
         return POLARITIES
-    names = [polarity_name(part.strip()) for part in value.split(",")]
+    names = [polarity_name(part.strip(), parameter) for part in value.split(",")]
     if len(set(names)) != len(names):
-        raise BadInput(f"polarities: {value} names one twice")
+        raise BadInput(f"{parameter}: {value} names one twice")
     return tuple(sorted(names, key=POLARITIES.index))
+
+
+def writable_file(parameter: str, path: Path) -> None:
+    """Refuse, before any work, a file that could not be written afterwards."""
+    if path.is_dir():
+        raise BadInput(f"{parameter}: {path} is a folder (expected a file)")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{parameter}: {path.parent} cannot be made ({error.strerror})") from error

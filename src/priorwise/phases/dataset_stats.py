@@ -42,7 +42,7 @@ class DatasetStats:
     out: str = ""
 
     def __post_init__(self) -> None:
-        modes = polarity_list(self.polarity)
+        modes = polarity_list(self.polarity, "polarity")
         object.__setattr__(self, "polarity", "both" if len(modes) == 2 else modes[0])
 
 

@@ -3,12 +3,13 @@
 import time
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import get_args
 
 from priorwise.errors import BadInput, TrackingFailure
 from priorwise.phases.arguments import parse
-from priorwise.phases.checks import at_least, polarity_list
+from priorwise.phases.checks import at_least, polarity_list, writable_file
 from priorwise.phases.data import data_folder, read_table
 from priorwise.phases.desk import Desk, Plan, begin, say
 from priorwise.phases.results import PhaseResult, results_table
@@ -71,6 +72,8 @@ Config = Main
 
 def prepare(config: Main, desk: Desk) -> Plan:
     """Find the data once, for all phases."""
+    if config.out:
+        writable_file("out", Path(config.out))
     folder = data_folder(config.data, desk)
     _, train = read_table(folder, "train_data", desk)
     return Plan(

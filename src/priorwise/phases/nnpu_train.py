@@ -17,7 +17,8 @@ from priorwise.phases.lineage import (
     skipped_tag,
     snapshot,
 )
-from priorwise.phases.spectra_fit import SpectraJob, TrainingOptions, train_and_log
+from priorwise.phases.spectra_fit import SpectraJob, train_and_log
+from priorwise.phases.training_options import TrainingOptions
 from priorwise.pu.priors import alpha_of
 from priorwise.spectra.facts import TableFacts
 from priorwise.spectra.module import Objective

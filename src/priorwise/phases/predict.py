@@ -6,7 +6,7 @@ from typing import Literal
 
 from priorwise.errors import BadInput
 from priorwise.phases.candidates import RUN_ID
-from priorwise.phases.checks import polarity_list
+from priorwise.phases.checks import polarity_list, writable_file
 from priorwise.phases.data import read_table
 from priorwise.phases.desk import WORK_FOLDER, Desk, Plan, say
 from priorwise.spectra.checkpoint import load_network
@@ -51,7 +51,7 @@ class Predict:
     out: str = ""
 
     def __post_init__(self) -> None:
-        modes = polarity_list(self.polarity)
+        modes = polarity_list(self.polarity, "polarity")
         object.__setattr__(self, "polarity", "both" if len(modes) == 2 else modes[0])
         if not (RUN_ID.match(self.model) or self.model.startswith("models:/")):
             found = self.model or "nothing"
@@ -63,6 +63,8 @@ Config = Predict
 
 def prepare(config: Predict, desk: Desk) -> Plan:
     """Find the model; read the table."""
+    if config.out:
+        writable_file("out", Path(config.out))
     history = desk.track.history
     if RUN_ID.match(config.model):
         facts = history.run(config.model)

@@ -1,0 +1,87 @@
+"""The parameters that every spectra training has; their defaults are the guide's values."""
+
+from dataclasses import dataclass
+
+from priorwise.errors import BadInput
+from priorwise.phases.checks import at_least, within
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Parameters that both trainings have; the defaults are the guide's values.
+
+    Attributes
+    ----------
+    data : str
+        Folder that holds train_data and validation_data; `simulated` = the simulated tables.
+    data_val : str
+        Folder of validation_data, if elsewhere; auto = in `data`.
+    batch_size : int
+        Rows per step and process.
+    epochs : int
+        At most this many passes over the training table.
+    patience : int
+        Epochs without improvement of `monitor` before training stops.
+    monitor : str
+        Metric that picks the best checkpoint and stops early.
+    d_model : int
+        Width of the encoder, a multiple of 8.
+    n_layers : int
+        Encoder layers.
+    dropout : float
+        Probability in [0, 1).
+    encoder_lr, linear_lr : float
+        Learning rates of the encoder and of all heads.
+    weight_decay : float
+        AdamW's decoupled weight decay.
+    instrument_embedding_dim : int
+        Width of the embedding of the 22 settings.
+    num_workers : int
+        Loader processes; 0 assembles batches in the training process.
+    devices : int
+        Processes (GPUs, or CPU processes); 0 = all available accelerators.
+    resume : str
+        Run id of an interrupted training to continue.
+    seed : int
+    config : str
+        Recipe YAML; empty for none.
+    out : str
+        Each run works in a folder of its own in here; empty = .priorwise/runs.
+    """
+
+    data: str = "simulated"
+    data_val: str = "auto"
+    batch_size: int = 256
+    epochs: int = 30
+    patience: int = 10
+    monitor: str = "val_recall"
+    d_model: int = 128
+    n_layers: int = 2
+    dropout: float = 0.3
+    encoder_lr: float = 5e-6
+    linear_lr: float = 1e-5
+    weight_decay: float = 1e-3
+    instrument_embedding_dim: int = 16
+    num_workers: int = 0
+    devices: int = 0
+    resume: str = ""
+    seed: int = 1
+    config: str = ""
+    out: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "epochs", "patience", "n_layers", "instrument_embedding_dim"):
+            at_least(name, getattr(self, name), 1)
+        for name in ("num_workers", "devices", "seed"):
+            at_least(name, getattr(self, name), 0)
+        if self.d_model < 8 or self.d_model % 8:
+            raise BadInput(f"d_model: {self.d_model} (expected a multiple of 8: 8 heads)")
+        within("dropout", self.dropout, 0, 0.99)
+        for name in ("encoder_lr", "linear_lr"):
+            within(name, getattr(self, name), 0, 1, open_low=True)
+        within("weight_decay", self.weight_decay, 0, 1)
+
+    def check_monitor(self, known: tuple[str, ...]) -> None:
+        """Refuse a monitor that this training does not log."""
+        if self.monitor not in known:
+            raise BadInput(f"monitor: {self.monitor} (expected one of {', '.join(known)})")
