@@ -97,9 +97,13 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
         say(f"warning: {warning}")
     for name, table in report.tables.items():
         say(f"{name}: {table.rows} rows, {table.labelled} labelled")
+        missing = [f"{setting} {n}" for setting, n in table.missing.items() if n]
+        if missing:
+            say(f"  rows that lack a setting: {', '.join(missing)}")
         slug = name.replace("/", ".")
         track.metrics({f"rows.{slug}": table.rows, f"labelled.{slug}": table.labelled})
     track.json(json.loads(report.to_json()), "ingest_report.json")
+    track.json(json.loads(report.stats.to_json()), "settings_stats.json")
     track.text(files_table(report).to_csv(index=False), "files.csv")
     track.tags({"data.folder": config.out})
 
