@@ -62,3 +62,21 @@ def project(tmp_path_factory) -> Path:
         else:
             shutil.copy(source, copy)
     return copy
+
+
+@pytest.fixture(scope="module")
+def store_client(empty_store, tmp_path_factory):
+    """Client of a store of the test file's own."""
+    from mlflow.tracking import MlflowClient
+
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    shutil.copy(empty_store / "mlflow.db", path)
+    return MlflowClient(f"sqlite:///{path}")
+
+
+@pytest.fixture
+def runs(store_client, tmp_path):
+    """Writer of synthetic runs, in an experiment of the test's own."""
+    from tests.tracking.synthetic_runs import Runs
+
+    return Runs(store_client, tmp_path)

@@ -1,10 +1,8 @@
 """From runs on a real store to a prior: what the server says reaches the resolver unchanged."""
 
-import shutil
 import time
 
 import pytest
-from mlflow.tracking import MlflowClient
 from tests.tracking.synthetic_runs import DIGEST, LABELLED, OTHER_DIGEST, ROWS, C, Runs
 
 from priorwise.errors import BadInput, PriorNotResolvable
@@ -31,19 +29,6 @@ TRAIN = TableFacts(
     rows={(mode, "MSV000000001"): n for mode, n in ROWS.items()},
     labelled={(mode, "MSV000000001"): n for mode, n in LABELLED.items()},
 )
-
-
-@pytest.fixture(scope="module")
-def client(empty_store, tmp_path_factory) -> MlflowClient:
-    """A store of this file's own."""
-    path = tmp_path_factory.mktemp("lineage") / "mlflow.db"
-    shutil.copy(empty_store / "mlflow.db", path)
-    return MlflowClient(f"sqlite:///{path}")
-
-
-@pytest.fixture
-def runs(client, tmp_path) -> Runs:
-    return Runs(client, tmp_path)
 
 
 @pytest.fixture
@@ -357,9 +342,9 @@ def test_no_bce_run(runs, desk):
 # --- writer and reader agree -------------------------------------------------------------------
 
 
-def test_what_begin_writes_is_what_the_resolver_reads(runs, desk, client, monkeypatch):
+def test_what_begin_writes_is_what_the_resolver_reads(runs, desk, store_client, monkeypatch):
     """The runs above are written by the tests: this one is written by the project."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", client.tracking_uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store_client.tracking_uri)
     with desk.track.child("bce_pretrain positive") as track:
         plan = Plan("bce_pretrain", "positive", desk.stop, {"training": TRAIN}, "f" * 32)
         begin(plan, track)

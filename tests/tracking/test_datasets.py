@@ -2,14 +2,12 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 
 import mlflow.data
 import pytest
 from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
 from tests.tracking.synthetic_runs import DIGEST, OTHER_DIGEST, Runs
 
 from priorwise.spectra.facts import inspect
@@ -18,19 +16,6 @@ from priorwise.tracking.runs import RunTrack
 
 URI = "s3://bucket/some table/train_data"
 PROFILE = {"rows": 1500, "labelled": 331}
-
-
-@pytest.fixture(scope="module")
-def client(empty_store, tmp_path_factory) -> MlflowClient:
-    """A store of this file's own."""
-    path = tmp_path_factory.mktemp("datasets") / "mlflow.db"
-    shutil.copy(empty_store / "mlflow.db", path)
-    return MlflowClient(f"sqlite:///{path}")
-
-
-@pytest.fixture
-def runs(client, tmp_path) -> Runs:
-    return Runs(client, tmp_path)
 
 
 def reading(runs: Runs, *inputs) -> str:

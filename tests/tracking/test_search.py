@@ -1,29 +1,14 @@
 """The snapshot of an experiment: every run of a phase, whatever became of it, and its files."""
 
-import shutil
 from dataclasses import replace
 
 import pytest
 from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
 from tests.tracking.synthetic_runs import CHECKPOINT, Runs, sha256
 
 from priorwise.errors import BadInput, TrackingFailure
 from priorwise.tracking import search
 from priorwise.tracking.search import History
-
-
-@pytest.fixture(scope="module")
-def client(empty_store, tmp_path_factory) -> MlflowClient:
-    """A store of this file's own."""
-    path = tmp_path_factory.mktemp("search") / "mlflow.db"
-    shutil.copy(empty_store / "mlflow.db", path)
-    return MlflowClient(f"sqlite:///{path}")
-
-
-@pytest.fixture
-def runs(client, tmp_path) -> Runs:
-    return Runs(client, tmp_path)
 
 
 @pytest.fixture
