@@ -118,3 +118,11 @@ def test_staging_of_nothing(remote):
 def test_staging_leaves_local_paths_alone(tmp_path):
     with staged(str(tmp_path)) as path:
         assert path == str(tmp_path)
+
+
+def test_test_set_beside_tables_in_the_store_is_found(remote, credentials, after_phase_2):
+    """The tables are bitwise those of phase 1, so its run fits, wherever they lie."""
+    after_phase_2.environment |= credentials
+    done = after_phase_2.phase("estimate_prior", polarity="positive", data=remote)
+    assert done.code == 0, done.err
+    assert f"{remote}/test_1/test_data" in done.out

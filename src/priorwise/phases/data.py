@@ -8,7 +8,7 @@ from priorwise.phases.arguments import parse
 from priorwise.phases.desk import WORK_FOLDER, Desk, say
 from priorwise.spectra.facts import TableFacts, inspect
 from priorwise.spectra.simulate import Simulation, key, write
-from priorwise.store.tables import PinnedTable
+from priorwise.store.tables import PinnedTable, is_remote
 
 SIMULATED = "simulated"
 
@@ -72,6 +72,8 @@ def beside(data: str, data_test: str, name: str) -> str:
         return data_test
     if data == SIMULATED:
         return SIMULATED
+    if is_remote(data):
+        return f"{data.rstrip('/')}/{name}"
     folder = Path(data) / name
     if not folder.exists():
         raise BadInput(f"{name}: not given, and there is no {folder}")
