@@ -268,12 +268,21 @@ def test_stopped_main_goes_on_where_it_was(workplace, monkeypatch):
     assert not any("bce_pretrain polarity=positive" in line for line in trained(done))
 
 
-def test_failure_of_a_phase_ends_the_whole(workplace, tmp_path):
+def test_test_set_that_is_too_small_is_found_before_any_training(workplace, tmp_path):
     recipe = tmp_path / "many.yaml"
     recipe.write_text(RECIPE.read_text().replace("min_labelled: 3", "min_labelled: 1000"))
     done = workplace.phase("main", config=recipe, polarities="positive")
     assert done.code == 2
     assert "min_labelled" in done.err
+    assert [run.info.run_name for run in workplace.runs()] == ["main"]
+
+
+def test_failure_of_a_phase_ends_the_whole(workplace, tmp_path):
+    recipe = tmp_path / "init.yaml"
+    recipe.write_text(RECIPE.read_text() + f"\nnnpu_train:\n  init_from: {'a' * 32}\n")
+    done = workplace.phase("main", config=recipe, polarities="positive")
+    assert done.code == 3
+    assert "a" * 32 in done.err
     states = {run.info.run_name: run.info.status for run in workplace.runs()}
     assert states["bce_pretrain positive"] == "FINISHED"
     assert states["main positive"] == "FAILED"

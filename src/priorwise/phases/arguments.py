@@ -1,6 +1,7 @@
 """From a command line and a recipe to a checked, frozen configuration."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -41,11 +42,13 @@ def parse(phase: str, config: type[C], recipe: Recipe, given: Sequence[str]) -> 
     parser = parser_of(phase, config)
     types = get_type_hints(config)
     chosen: dict[str, Any] = {}
-    for source, arguments in ((f" (in {recipe.path})", recipe.arguments(phase)), ("", given)):
+    for source, arguments in ((f"{recipe.path}, {phase}: ", recipe.arguments(phase)), ("", given)):
         named = pairs(arguments)
         unknown = [f"--{name}={value}" for name, value in named if name not in types]
         if unknown:
-            raise BadInput(f"{phase}{source}: unknown parameter {', '.join(unknown)}")
+            raise BadInput(
+                f"{source}unknown parameter {', '.join(unknown)}{_similar(unknown, types)}"
+            )
         real = [(name, value) for name, value in named if value != NOT_GIVEN]
         values = {}
         for name, value in real:
@@ -54,7 +57,7 @@ def parse(phase: str, config: type[C], recipe: Recipe, given: Sequence[str]) -> 
             except ArgumentError as error:
                 wanted = _in_words(types[name])
                 raise BadInput(
-                    f"{phase}{source}: parameter {name}: expected {wanted}. Got value: {value}"
+                    f"{source}parameter {name}: expected {wanted}. Got value: {value}"
                 ) from error
         chosen.update(values)
     if recipe.path:
@@ -87,3 +90,10 @@ def _in_words(wanted: Any) -> str:
     if isinstance(wanted, UnionType):
         return " or ".join(_in_words(part) for part in get_args(wanted) if part is not NoneType)
     return plain.get(wanted, str(wanted))
+
+
+def _similar(unknown: Sequence[str], known: Iterable[str]) -> str:
+    """What the first unknown parameter may have been meant to be."""
+    name = unknown[0].lstrip("-").partition("=")[0]
+    close = get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -6,6 +6,7 @@ from typing import Literal
 from priorwise.phases.checks import polarity_name, within
 from priorwise.phases.data import read_table
 from priorwise.phases.desk import Desk, Plan, say
+from priorwise.phases.resolve import FEW_LABELLED
 from priorwise.phases.spectra_fit import SpectraJob, train_and_log
 from priorwise.phases.training_options import TrainingOptions
 from priorwise.spectra.module import Objective
@@ -65,6 +66,10 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     rows, labelled = train.n_rows(plan.polarity), train.n_labelled(plan.polarity)
     s = labelled / rows
     say(f"phase 1, {plan.polarity}: BCE on {rows} rows, {labelled} labelled (s {s:.4f})")
+    if labelled < FEW_LABELLED:
+        line = f"only {labelled} labelled training rows (fewer than {FEW_LABELLED})"
+        say(f"warning: {line}: expect nothing of this model")
+        track.tags({"warning.labelled": line})
     track.metrics({"s": s, "n_train": rows, "n_labelled_train": labelled})
     job = SpectraJob(
         options=config,

@@ -76,7 +76,10 @@ def beside(data: str, data_test: str, name: str) -> str:
         return f"{data.rstrip('/')}/{name}"
     folder = Path(data) / name
     if not folder.exists():
-        raise BadInput(f"{name}: not given, and there is no {folder}")
+        raise BadInput(
+            f"{name}: not given, and there is no {folder} (expected a folder that holds test_data: "
+            f"{name}=FOLDER, or rows of the split {name})"
+        )
     return str(folder)
 
 

@@ -21,6 +21,7 @@ from priorwise.pu.intervals import bootstrap_prior
 from priorwise.pu.priors import check_prior, class_prior, elkan_noto_e1
 from priorwise.pu.record import PriorRecord
 from priorwise.spectra.checkpoint import load_network
+from priorwise.spectra.facts import TableFacts
 from priorwise.spectra.rows import load_rows
 from priorwise.spectra.scoring import predictions
 from priorwise.store.tables import open_pinned
@@ -82,13 +83,7 @@ def prepare(config: EstimatePrior, desk: Desk) -> Plan:
     _, train = read_table(config.data, "train_data", desk)
     _, test = read_test(config.data, config.test_1, "test_1", desk)
     train.require(polarity, what="s")
-    test.require(polarity, what="c", unlabelled=False)
-    labelled = test.n_labelled(polarity)
-    if labelled < config.min_labelled:
-        raise BadInput(
-            f"{test.uri}: {labelled} labelled rows of {polarity} polarity "
-            f"(min_labelled={config.min_labelled} needed for c)"
-        )
+    check_test_1(test, polarity, config.min_labelled)
     wanted = request(config.bce_run, polarity, train, desk)
     chosen, facts = resolve_bce(wanted, snapshot(desk.track.history, config.bce_run), desk)
     return Plan(
@@ -106,6 +101,17 @@ def prepare(config: EstimatePrior, desk: Desk) -> Plan:
         tags=skipped_tag(chosen),
         resolved=facts,
     )
+
+
+def check_test_1(test: TableFacts, polarity: str, min_labelled: int) -> None:
+    """Refuse a Test Set 1 with too few labelled rows to estimate c on."""
+    test.require(polarity, what="c", unlabelled=False)
+    labelled = test.n_labelled(polarity)
+    if labelled < min_labelled:
+        raise BadInput(
+            f"{test.uri}: {labelled} labelled rows of {polarity} polarity "
+            f"(min_labelled={min_labelled} needed for c)"
+        )
 
 
 def run(plan: Plan, desk: Desk, track: RunTrack) -> None:

@@ -97,6 +97,8 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
         say(f"warning: {warning}")
     for name, table in report.tables.items():
         say(f"{name}: {table.rows} rows, {table.labelled} labelled")
+        if not table.labelled:
+            say(f"warning: no row of {name} is labelled: nothing can be learned from it")
         missing = [f"{setting} {n}" for setting, n in table.missing.items() if n]
         if missing:
             say(f"  rows that lack a setting: {', '.join(missing)}")
@@ -109,7 +111,10 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
 
 
 def files_table(report: IngestReport) -> pd.DataFrame:
-    """Counts of each file that was read, in reading order."""
+    """Counts of each file that was read, in reading order.
+
+    An MS2 scan without an MS1 scan before it is no row, even if the library identifies it.
+    """
     return pd.DataFrame(
         [
             {
@@ -117,8 +122,9 @@ def files_table(report: IngestReport) -> pd.DataFrame:
                 "table": file.table,
                 "MS1": file.counts.ms1,
                 "MS2": file.counts.ms2,
-                "labelled": file.counts.labelled,
-                "left out": file.counts.ms2 - file.counts.rows,
+                "identified": file.counts.labelled,
+                "rows": file.counts.rows,
+                "labelled rows": file.counts.labelled_rows,
             }
             for file in report.files
         ]

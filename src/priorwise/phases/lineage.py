@@ -192,7 +192,13 @@ def resolve_bce(wanted: Request, runs: Snapshot, desk: Desk) -> tuple[ChosenRun,
 def _report(skipped: Sequence[Refused], warnings: Sequence[str]) -> None:
     for warning in warnings:
         say(f"warning: {warning}")
-    others = [r for r in skipped if not any(r.run_id in warning for warning in warnings)]
+    others = [
+        r
+        for r in skipped
+        # a run for the other polarity is not unfit, it is another one's
+        if not any("for polarity" in reason for reason in r.reasons)
+        and not any(r.run_id in warning for warning in warnings)
+    ]
     for r in others[:SHOWN]:
         say(f"  skipped {r.run_id} ({r.name}): {'; '.join(r.reasons)}")
     if len(others) > SHOWN:

@@ -10,8 +10,9 @@ from typing import get_args
 from priorwise.errors import BadInput, TrackingFailure
 from priorwise.phases.arguments import parse
 from priorwise.phases.checks import at_least, polarity_list, writable_file
-from priorwise.phases.data import data_folder, read_table
+from priorwise.phases.data import data_folder, read_table, read_test
 from priorwise.phases.desk import Desk, Plan, begin, say
+from priorwise.phases.estimate_prior import EstimatePrior, check_test_1
 from priorwise.phases.results import PhaseResult, results_table
 from priorwise.phases.truth import add_truth
 from priorwise.pu.risk import Scenario
@@ -76,6 +77,14 @@ def prepare(config: Main, desk: Desk) -> Plan:
         writable_file("out", Path(config.out))
     folder = data_folder(config.data, desk)
     _, train = read_table(folder, "train_data", desk)
+    _, validation = read_table(folder, "validation_data", desk)
+    _, test_1 = read_test(folder, config.test_1, "test_1", desk)
+    # found now, not after the first training
+    prior = parse("estimate_prior", EstimatePrior, desk.recipe, [])
+    for mode in polarity_list(config.polarities):
+        train.require(mode, what="training")
+        validation.require(mode, what="validation", unlabelled=False)
+        check_test_1(test_1, mode, prior.min_labelled)
     return Plan(
         phase="main",
         polarity=config.polarities,
@@ -115,7 +124,7 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     track.text(table.to_csv(index=False), "results.csv")
     if config.out:
         table.to_csv(config.out, index=False)
-    say(f"\nside by side in the UI: <address of the server>{track.share_view()}")
+    say(f"\nside by side in the UI: {track.share_view()}")
     trained = sum(not result.reused for result in workflow.results)
     reused = len(workflow.results) - trained
     say(f"\n{trained} phases run now, {reused} reused by fingerprint")

@@ -1,12 +1,13 @@
 """Phase 3: the final model, by the non-negative PU risk with priors resolved from earlier runs."""
 
+import shlex
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from priorwise.errors import BadInput
 from priorwise.phases.candidates import RUN_ID, ChosenPrior, ChosenRun
 from priorwise.phases.checks import polarity_list
-from priorwise.phases.data import read_table
+from priorwise.phases.data import SIMULATED, read_table
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.lineage import (
     Snapshot,
@@ -202,6 +203,17 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     train_and_log(job, plan, desk, track)
 
 
+def recommended(config: NnpuTrain) -> str:
+    """The command of the recommended recipe, on the same data and for the same model."""
+    entry, _, recipe = RECOMMENDED.partition(" -P config=")
+    words = [entry, f"-P config={config.config or recipe}"]
+    if config.data != SIMULATED:
+        words.append(f"-P data={shlex.quote(config.data)}")
+    if config.config:
+        words.append(f"-P scenario=censoring -P monitor=proxy_f1 (as in {recipe})")
+    return " ".join(words)
+
+
 def _log_priors(plan: Plan, track: RunTrack) -> None:
     """Put the priors on the run, and say what the published risk makes of them."""
     metrics: dict[str, float] = {}
@@ -221,7 +233,7 @@ def _log_priors(plan: Plan, track: RunTrack) -> None:
             line = (
                 f"the published risk puts pi = {prior.pi:.4f} ({mode}) where the unlabelled rows' "
                 f"positive share alpha = {alpha:.4f} belongs ({prior.pi / alpha:.2f}x): it "
-                f"over-predicts; recommended: {RECOMMENDED}"
+                f"over-predicts; recommended: {recommended(plan.config)}"
             )
             say(f"warning: {line}")
             track.tags({f"warning.over_predicts.{mode}": line})

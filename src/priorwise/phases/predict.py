@@ -95,6 +95,9 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     config, facts = plan.config, plan.tables[plan.config.table]
     pinned = open_pinned(facts.uri, facts.version)
     scores = predictions(load_network(plan.resolved), load_rows(pinned, plan.polarity))
+    left_out = facts.n_rows() - len(scores)
+    if left_out:
+        say(f"{left_out} rows of the other polarity are left out (polarity=both scores all)")
     if config.fetch_metadata:
         scores = add_metadata(pinned, scores)
     default = WORK_FOLDER / "runs" / track.run_id / "predictions.csv"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from priorwise.errors import BadInput
+from priorwise.errors import BadInput, Interrupted
 from priorwise.learn.batches import KeyedBatches
 from priorwise.learn.recorder import NullRecorder, Recorder
 from priorwise.learn.stopping import StopRequest
@@ -132,8 +132,13 @@ def train_and_log(job: SpectraJob, plan: Plan, desk: Desk, track: RunTrack) -> F
     os.environ[JOB_VARIABLE] = str(job_file.resolve())
     try:
         result = run_job(job, track.recorder(history), desk.stop)
-    except BaseException:
+    except BaseException as error:
         _keep_for_resume(folder, track)
+        if isinstance(error, Interrupted):
+            say(
+                f"to go on, start {plan.phase} again with resume={track.run_id} and the same "
+                "parameters (after main: start main again)"
+            )
         raise
     _log_outcome(result, history, plan, track, folder)
     return result
@@ -219,3 +224,7 @@ def _log_outcome(
     track.metrics({**recalls, **judged, "best_epoch": best_epoch, "epochs_run": float(len(epochs))})
     track.tags({"checkpoint.path": best, "checkpoint.sha256": file_sha256(result.best)})
     say(f"best checkpoint: {result.best.name}")
+    if recalls.get("recall") == 0:
+        line = "the kept epoch finds none of the labelled validation rows: this model is of no use"
+        say(f"warning: {line}")
+        track.tags({"warning.recall": line})

@@ -96,8 +96,9 @@ def open_pinned(uri: str, version: int | None = None) -> PinnedTable:
         dataset = lance.dataset(uri, version=version, storage_options=storage_options(uri))
     except (ValueError, OSError) as error:
         wanted = "newest version" if version is None else f"version {version}"
+        hint = "; are credentials, region and endpoint set?" if is_remote(uri) else ""
         raise BadInput(
-            f"{uri}: cannot open {wanted} of the table ({_first_line(error)})"
+            f"{uri}: cannot open {wanted} of the table ({_first_line(error)}{hint})"
         ) from error
     return PinnedTable(uri, int(dataset.version), dataset)
 
@@ -236,4 +237,6 @@ def _write(
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+    text = str(error).strip() or type(error).__name__
+    # Lance appends the place in its own source
+    return text.splitlines()[0].partition(", /")[0][:200]

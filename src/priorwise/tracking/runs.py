@@ -43,6 +43,8 @@ class RunTrack:
         self, client: MlflowClient, run_id: str, experiment_id: str, first_name: str = ""
     ) -> None:
         self._first_name = first_name
+        #: the runner's run that only points to the one taken up again; never complete itself
+        self.stands_in = False
         self.client = client
         self.run_id = run_id
         self.experiment_id = experiment_id
@@ -112,7 +114,11 @@ class RunTrack:
 
     def share_view(self) -> str:
         """Store the run table's view with the experiment; the address that opens it."""
-        return share_view(self.client, self.experiment_id)
+        path = share_view(self.client, self.experiment_id)
+        uri = scrub(self.client.tracking_uri)
+        if uri.startswith("http"):
+            return uri.rstrip("/") + path
+        return f"http://127.0.0.1:5000{path} (of: mlflow ui --backend-store-uri {uri})"
 
     def child(self, name: str) -> Any:
         """Context manager: a nested run with the same contract."""
@@ -121,6 +127,8 @@ class RunTrack:
     def continuing(self, run_id: str) -> Any:
         """Context manager: take up an earlier run of the same work again."""
         self.tags({"resumed_into": run_id})
+        self.stands_in = True
+        self.name(f"resume of {run_id}")
         return _owned(self.client, self.experiment_id, "", run_id=run_id)
 
 
@@ -208,7 +216,8 @@ def _owned(
         )
         yield track
         track.tags({"exit.code": 0, "exit.status": "FINISHED"})
-        track.tags({"complete": "true"})
+        if not track.stands_in:
+            track.tags({"complete": "true"})
         client.set_terminated(track.run_id, "FINISHED")
     except Interrupted as stop:
         _end(track, "KILLED", stop.exit_code, stop.reason)

@@ -12,11 +12,14 @@ KEY = "priorwise"
 COLUMNS = (
     "attributes.`Created`",
     "attributes.`Duration`",
+    "tags.`phase`",
     "tags.`polarity`",
+    "tags.`scenario`",
     "metrics.`c`",
     "metrics.`s`",
     "metrics.`pi`",
     "metrics.`recall`",
+    "metrics.`best.q`",
     "metrics.`prior.positive.pi`",
     "metrics.`prior.negative.pi`",
 )

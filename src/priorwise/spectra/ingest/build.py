@@ -194,8 +194,10 @@ def _free_target(out: str) -> Path:
     if target.exists() and not target.is_dir():
         raise BadInput(f"{out}: is a file; expected a new or empty folder")
     if target.is_dir() and (inside := sorted(p.name for p in target.iterdir())):
-        what = "a table is already there" if (target / "train_data").exists() else "is not empty"
-        raise BadInput(f"{out}: {what} ({inside[0]}); expected a new or empty folder")
+        what = f"is not empty ({inside[0]})"
+        if (target / "train_data").exists():
+            what = "tables are already there"
+        raise BadInput(f"{out}: {what}; expected a new or empty folder")
     return Path(target.absolute())
 
 

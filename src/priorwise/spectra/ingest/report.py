@@ -95,7 +95,10 @@ def warnings_of(
     if runs.blanks:
         lines.append(f"{len(runs.blanks)} run(s) with 'blank' in the name left out")
     if runs.ignored:
-        lines.append(f"{len(runs.ignored)} file(s) are neither mzML nor mzXML and were ignored")
+        names = ", ".join(sorted(Path(path).name for path in runs.ignored)[:5])
+        lines.append(
+            f"{len(runs.ignored)} file(s) are neither mzML nor mzXML and were ignored: {names}"
+        )
     lines += [f"{split!r} in the split file matches no input" for split in assignment.unused]
     for table in sorted(set(assignment.tables) - set(spools)):
         lines.append(f"{table}: no row came of its runs, so there is no such table")
