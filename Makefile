@@ -30,6 +30,7 @@ $(STAMP): pyproject.toml
 # their own stores.
 demo: export MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db
 demo: setup ## the whole workflow on simulated data, then how to open the UI
+	@printf '\n== DEMO RECIPE: simulated data, 40 peaks, batch 64, learning rate 1e-3. NOT the guide'"'"'s values.\n\n'
 	PATH="$(BIN):$$PATH" "$(BIN)/mlflow" run . -e main --env-manager local -P config=configs/demo.yaml
 	@printf '\nOpen the runs at http://127.0.0.1:5000 with:\n\n  '
 	@case "$$MLFLOW_TRACKING_URI" in \
