@@ -326,3 +326,29 @@ def test_published_variants_load(workplace, given, sound):
         assert done.code == 0, done.err
         losses.append(workplace.run("bce_pretrain").data.metrics["train_loss"])
     assert losses[0] == losses[1]
+
+
+# --- a path to the table itself ------------------------------------------------------------------
+
+
+def test_training_table_itself_finds_the_tables_beside_it(workplace, simulated):
+    done = workplace.phase("bce_pretrain", data=simulated / "train_data", epochs=1)
+    assert done.code == 0, done.err
+    inputs = workplace.run("bce_pretrain").inputs.dataset_inputs
+    assert {entry.dataset.name for entry in inputs} == {"train_data", "validation_data"}
+    done = workplace.phase("estimate_prior", data=simulated / "train_data")
+    assert done.code == 0, done.err
+
+
+def test_validation_on_the_training_rows_is_refused(workplace, simulated):
+    """A lone table under a name of its own must not serve as its own validation table."""
+    alone = workplace.folder / "alone"
+    shutil.copytree(simulated / "train_data", alone)
+    refused(workplace, "bce_pretrain", alone, "training table", data=alone)
+    refused(workplace, "bce_pretrain", alone, "training table", data=simulated, data_val=alone)
+
+
+def test_test_set_of_training_rows_is_refused(workplace, simulated):
+    alone = workplace.folder / "alone" / "test_data"
+    shutil.copytree(simulated / "train_data", alone)
+    refused(workplace, "estimate_prior", alone, "training table", data=simulated, test_1=alone)

@@ -46,6 +46,7 @@ def prepare(config: BcePretrain, desk: Desk) -> Plan:
     validation = config.data if config.data_val == "auto" else config.data_val
     _, train = read_table(config.data, "train_data", desk)
     _, held_out = read_table(validation, "validation_data", desk)
+    held_out.require_other_than(train, "validation")
     train.require(config.polarity, what="training")
     held_out.require(config.polarity, what="validation", unlabelled=False)
     return Plan(

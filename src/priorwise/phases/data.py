@@ -74,7 +74,8 @@ def beside(data: str, data_test: str, name: str) -> str:
         return SIMULATED
     if is_remote(data):
         return f"{data.rstrip('/')}/{name}"
-    folder = Path(data) / name
+    # `data` may be the training table itself: then beside it
+    folder = (Path(data).parent if (Path(data) / "_versions").is_dir() else Path(data)) / name
     if not folder.exists():
         raise BadInput(
             f"{name}: not given, and there is no {folder} (expected a folder that holds test_data: "

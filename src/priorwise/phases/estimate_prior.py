@@ -83,6 +83,7 @@ def prepare(config: EstimatePrior, desk: Desk) -> Plan:
     _, train = read_table(config.data, "train_data", desk)
     _, test = read_test(config.data, config.test_1, "test_1", desk)
     train.require(polarity, what="s")
+    test.require_other_than(train, "c")
     check_test_1(test, polarity, config.min_labelled)
     wanted = request(config.bce_run, polarity, train, desk)
     chosen, facts = resolve_bce(wanted, snapshot(desk.track.history, config.bce_run), desk)

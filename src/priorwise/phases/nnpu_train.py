@@ -109,6 +109,7 @@ def prepare(config: NnpuTrain, desk: Desk) -> Plan:
     validation = config.data if config.data_val == "auto" else config.data_val
     _, train = read_table(config.data, "train_data", desk)
     _, held_out = read_table(validation, "validation_data", desk)
+    held_out.require_other_than(train, "validation")
     for mode in config.modes:
         train.require(mode, what="training")
         held_out.require(mode, what="validation", unlabelled=False)

@@ -9,6 +9,8 @@ from priorwise.spectra.checks import check_rows, check_schema, settings_matrix
 from priorwise.spectra.schema import POLARITIES, polarity_of
 from priorwise.store.tables import ContentDigest, PinnedTable, is_remote, open_pinned, scan
 
+TABLE_NAMES = ("train_data", "validation_data", "test_data")
+
 
 @dataclass(frozen=True)
 class TableFacts:
@@ -63,22 +65,39 @@ class TableFacts:
                 f"({what} needs at least one with label 0)"
             )
 
+    def require_other_than(self, training: "TableFacts", what: str) -> None:
+        """Refuse to judge a model on the rows it was trained on."""
+        if self.digest == training.digest:
+            raise BadInput(
+                f"{self.uri}: is the training table, too (expected other rows for {what})"
+            )
+
 
 def _total(counts: dict[tuple[str, str], int], polarity: str | None) -> int:
     return sum(n for (mode, _), n in counts.items() if polarity in (None, mode))
 
 
 def table_uri(data: str, table: str) -> str:
-    """Address of a table: `data` may be the folder that holds it or the table itself."""
+    """Address of a table: `data` is the folder that holds it, the table itself, or its sibling.
+
+    Raises
+    ------
+    BadInput
+        If there is no such table; another one is never taken in its place.
+    """
     if is_remote(data):
-        return data if data.rstrip("/").endswith(table) else f"{data.rstrip('/')}/{table}"
-    if (Path(data) / "_versions").is_dir():
-        return data
-    if not Path(data).exists():
+        folder, _, name = data.rstrip("/").rpartition("/")
+        return f"{folder if name in TABLE_NAMES else data.rstrip('/')}/{table}"
+    path = Path(data)
+    if (path / "_versions").is_dir():
+        if path.name == table or path.name not in TABLE_NAMES:
+            return data
+        path = path.parent
+    if not path.exists():
         raise BadInput(f"{data}: no such folder (expected one that holds the table {table})")
-    if not (Path(data) / table).exists():
+    if not (path / table).exists():
         raise BadInput(f"{data}: holds no table {table}")
-    return str(Path(data) / table)
+    return str(path / table)
 
 
 _inspected: dict[tuple[str, int], TableFacts] = {}
