@@ -100,7 +100,7 @@ def table_uri(data: str, table: str) -> str:
     return str(path / table)
 
 
-_inspected: dict[tuple[str, int], TableFacts] = {}
+_inspected: dict[tuple[str, int, str], TableFacts] = {}
 
 
 def inspect(data: str, table: str, version: int | None = None) -> tuple[PinnedTable, TableFacts]:
@@ -114,7 +114,7 @@ def inspect(data: str, table: str, version: int | None = None) -> tuple[PinnedTa
         Naming the file, the column and the first bad row.
     """
     pinned = open_pinned(table_uri(data, table), version)
-    key = (pinned.uri, pinned.version)
+    key = (pinned.uri, pinned.version, pinned.written)
     if key not in _inspected:
         _inspected[key] = _read_whole(pinned)
     return pinned, _inspected[key]

@@ -36,6 +36,12 @@ class PinnedTable:
         return self.dataset.schema
 
     @property
+    def written(self) -> str:
+        """When this version was committed: tells a table from one made anew at its address."""
+        known = {v["version"]: v["timestamp"] for v in self.dataset.versions()}
+        return str(known[self.version])
+
+    @property
     def n_rows(self) -> int:
         """Rows of this version."""
         return int(self.dataset.count_rows())
