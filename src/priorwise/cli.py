@@ -101,11 +101,11 @@ def _recipe_path(given: Sequence[tuple[str, str]]) -> str:
 def execute(phase: Any, config: Any, desk: Any) -> None:
     """Plan and run one phase on the desk's own run, or on the run it resumes."""
     desk_of = import_module("priorwise.phases.desk")
-    if not getattr(config, "resume", ""):
+    resumed = getattr(config, "resume", "")
+    if not resumed:
         # known before anything can fail: a resolver then lists this run, too, with its reason
         desk.track.tags({"phase": phase.__name__.rpartition(".")[2]})
     plan = phase.prepare(config, desk)
-    resumed = getattr(config, "resume", "")
     if not resumed:
         desk_of.begin(plan, desk.track)
         phase.run(plan, desk, desk.track)

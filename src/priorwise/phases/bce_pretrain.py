@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from priorwise.phases.checks import polarity_name, within
-from priorwise.phases.data import read_table
+from priorwise.phases.data import training_tables
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.resolve import FEW_LABELLED
 from priorwise.phases.spectra_fit import SpectraJob, train_and_log
@@ -43,12 +43,7 @@ Config = BcePretrain
 
 def prepare(config: BcePretrain, desk: Desk) -> Plan:
     """Read and check the tables."""
-    validation = config.data if config.data_val == "auto" else config.data_val
-    _, train = read_table(config.data, "train_data", desk)
-    _, held_out = read_table(validation, "validation_data", desk)
-    held_out.require_other_than(train, "validation")
-    train.require(config.polarity, what="training")
-    held_out.require(config.polarity, what="validation", unlabelled=False)
+    train, held_out = training_tables(config.data, config.data_val, [config.polarity], desk)
     return Plan(
         phase="bce_pretrain",
         polarity=config.polarity,

@@ -1,5 +1,6 @@
 """Finding the tables a phase was pointed at, simulating the default ones on first use."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,3 +91,16 @@ def read_test(data: str, data_test: str, name: str, desk: Desk) -> tuple[PinnedT
     if where == SIMULATED:
         where = str(Path(data_folder(SIMULATED, desk)) / name)
     return read_table(where, "test_data", desk)
+
+
+def training_tables(
+    data: str, data_val: str, modes: Sequence[str], desk: Desk
+) -> tuple[TableFacts, TableFacts]:
+    """Training and validation table, checked to be fit for training on the polarities `modes`."""
+    _, train = read_table(data, "train_data", desk)
+    _, held_out = read_table(data if data_val == "auto" else data_val, "validation_data", desk)
+    held_out.require_other_than(train, "validation")
+    for mode in modes:
+        train.require(mode, what="training")
+        held_out.require(mode, what="validation", unlabelled=False)
+    return train, held_out

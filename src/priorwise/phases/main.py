@@ -10,7 +10,7 @@ from typing import get_args
 from priorwise.errors import BadInput, TrackingFailure
 from priorwise.phases.arguments import parse
 from priorwise.phases.checks import at_least, polarity_list, writable_file
-from priorwise.phases.data import data_folder, read_table, read_test
+from priorwise.phases.data import data_folder, read_test, training_tables
 from priorwise.phases.desk import Desk, Plan, begin, say
 from priorwise.phases.estimate_prior import EstimatePrior, check_test_1
 from priorwise.phases.results import PhaseResult, results_table
@@ -76,14 +76,12 @@ def prepare(config: Main, desk: Desk) -> Plan:
     if config.out:
         writable_file("out", Path(config.out))
     folder = data_folder(config.data, desk)
-    _, train = read_table(folder, "train_data", desk)
-    _, validation = read_table(folder, "validation_data", desk)
+    modes = polarity_list(config.polarities)
+    train, _ = training_tables(folder, "auto", modes, desk)
     _, test_1 = read_test(folder, config.test_1, "test_1", desk)
     # found now, not after the first training
     prior = parse("estimate_prior", EstimatePrior, desk.recipe, [])
-    for mode in polarity_list(config.polarities):
-        train.require(mode, what="training")
-        validation.require(mode, what="validation", unlabelled=False)
+    for mode in modes:
         check_test_1(test_1, mode, prior.min_labelled)
     return Plan(
         phase="main",

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from priorwise.errors import BadInput
 from priorwise.phases.candidates import RUN_ID, ChosenPrior, ChosenRun
 from priorwise.phases.checks import polarity_list
-from priorwise.phases.data import SIMULATED, read_table
+from priorwise.phases.data import SIMULATED, training_tables
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.lineage import (
     Snapshot,
@@ -106,14 +106,7 @@ class Resolved:
 
 def prepare(config: NnpuTrain, desk: Desk) -> Plan:
     """Read the tables; resolve one prior per polarity and the initial weights."""
-    validation = config.data if config.data_val == "auto" else config.data_val
-    _, train = read_table(config.data, "train_data", desk)
-    _, held_out = read_table(validation, "validation_data", desk)
-    held_out.require_other_than(train, "validation")
-    for mode in config.modes:
-        train.require(mode, what="training")
-        held_out.require(mode, what="validation", unlabelled=False)
-
+    train, held_out = training_tables(config.data, config.data_val, config.modes, desk)
     runs = snapshot(desk.track.history, config.prior_pos, config.prior_neg, config.init_from)
     priors = {
         mode: resolve_prior(
