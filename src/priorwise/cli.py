@@ -110,6 +110,7 @@ def execute(phase: Any, config: Any, desk: Any) -> None:
         desk_of.begin(plan, desk.track)
         phase.run(plan, desk, desk.track)
         return
+    desk.track.stands_in = True  # for the resumed run: this one is never complete itself
     if desk_of.may_resume(plan, desk, resumed):
         with desk.track.continuing(resumed) as track:
             phase.run(plan, desk, track)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from tests.pipelines.workplace import RECIPE, Workplace
 
+from priorwise.pu.priors import ESTIMATORS
 from priorwise.spectra.checkpoint import load_network
 from priorwise.spectra.module import SpectraModule
 
@@ -36,6 +37,17 @@ def children(place):
     return [r for r in place.runs() if r.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
 
 
+def prior_behind(place, training, mode):
+    """The prior run that a training should have used: e1 as published, else the median."""
+    wanted = "e1" if training.data.tags["scenario"] == "published" else "median"
+    (run,) = [
+        r
+        for r in place.runs("estimate_prior")
+        if (r.data.tags["polarity"], r.data.tags["estimator"]) == (mode, wanted)
+    ]
+    return run
+
+
 def spoil(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -45,12 +57,13 @@ def spoil(path):
 def trained(done):
     """The phases that a `main` ran, by its own account."""
     blocks = done.out.split("\n=== ")[1:]
-    return [block.split("\n")[0] for block in blocks if "reused: run" not in block]
+    ours = [block for block in blocks if "reused: run" not in block and "the same as" not in block]
+    return [block.split("\n")[0] for block in ours]
 
 
 def test_runs_are_nested_finished_and_complete(whole):
     (parent,) = whole.runs("main")
-    assert len(whole.runs()) == 1 + len(children(whole)) == 7
+    assert len(whole.runs()) == 1 + len(children(whole)) == 9
     for run in whole.runs():
         assert run.info.status == "FINISHED"
         tags = run.data.tags
@@ -64,8 +77,10 @@ def test_run_names_say_what_they_are(whole):
     assert sorted(run.info.run_name for run in children(whole)) == [
         "bce_pretrain negative",
         "bce_pretrain positive",
-        "estimate_prior negative",
-        "estimate_prior positive",
+        "estimate_prior negative e1",
+        "estimate_prior negative median",
+        "estimate_prior positive e1",
+        "estimate_prior positive median",
         "nnpu_train both censoring",
         "nnpu_train both published",
     ]
@@ -88,7 +103,7 @@ def test_tags_of_the_contract(whole):
     assert len(digests) == 1
     for run in whole.runs("nnpu_train"):
         for mode in ("positive", "negative"):
-            prior = whole.run("estimate_prior", mode)
+            prior = prior_behind(whole, run, mode)
             assert run.data.tags[f"upstream.prior.{mode}"] == prior.info.run_id
             bce = whole.run("bce_pretrain", mode).info.run_id
             assert prior.data.tags["upstream.bce"] == bce
@@ -110,6 +125,21 @@ def test_effective_configuration_is_logged_once(whole):
     assert whole.run("main").data.params["config"] == str(RECIPE)
 
 
+def test_every_estimator_is_on_every_prior_run(whole):
+    for run in whole.runs("estimate_prior"):
+        found, record = run.data.metrics, json.loads(whole.artifact(run, "prior.json").read_text())
+        for name in ESTIMATORS:
+            assert {f"c.{name}", f"pi.{name}", f"alpha.{name}"} <= found.keys()
+        estimator = run.data.tags["estimator"]
+        assert estimator == record["estimator"] == run.data.params["record.estimator"]
+        assert found["pi"] == found[f"pi.{estimator}"] == record["estimates"][estimator]["pi"]
+        middle = sorted(found[f"pi.{name}"] for name in ("bbe", "kde_em", "tice"))[1]
+        assert found["pi.median"] == middle
+        for name in ("e1", "median"):
+            assert found[f"pi.{name}.row.low"] < found[f"pi.{name}.row.high"]
+        assert ("variance only" in record["interval_of"]) == (estimator == "e1")
+
+
 def test_metrics_of_the_contract(whole):
     for run in whole.runs("estimate_prior"):
         found = run.data.metrics
@@ -125,7 +155,7 @@ def test_metrics_of_the_contract(whole):
     for run in whole.runs("nnpu_train"):
         assert {"proxy_f1", "proxy_accuracy", "clamp_rate", "recall"} <= run.data.metrics.keys()
         for mode in ("positive", "negative"):
-            prior = whole.run("estimate_prior", mode).data.metrics
+            prior = prior_behind(whole, run, mode).data.metrics
             for name in ("c", "s", "pi", "alpha"):
                 assert run.data.metrics[f"prior.{mode}.{name}"] == prior[name]
             assert f"prior.{mode}.loss" in run.data.metrics
@@ -156,7 +186,7 @@ def test_tables_read_are_dataset_inputs(whole):
     wanted = {
         "main": {"training"},
         "bce_pretrain": {"training", "validation"},
-        "estimate_prior": {"training", "test_1"},
+        "estimate_prior": {"training", "validation", "test_1"},
         "nnpu_train": {"training", "validation"},
     }
     for phase, roles in wanted.items():
@@ -175,13 +205,13 @@ def test_table_of_results(whole):
     table = pd.read_csv(whole.folder / "results.csv")
     logged = pd.read_csv(whole.artifact(whole.run("main"), "results.csv"))
     assert table.equals(logged)
-    assert len(table) == 8  # one line for each phase and polarity
+    assert len(table) == 10  # one line for each phase and polarity
     assert {"phase", "polarity", "run id", "c", "s", "pi", "truth", "recall", "seconds"} == set(
         table
     )
     assert set(table["run id"]) == {run.info.run_id for run in children(whole)}
     assert table["truth"].notna().all()
-    for word in ("nnpu_train published", "nnpu_train censoring", "6 phases run now, 0 reused"):
+    for word in ("nnpu_train published", "nnpu_train censoring", "8 phases run now, 0 reused"):
         assert word in whole.stdout
     assert "epoch 4/4" in whole.stderr  # progress is seen
 
@@ -198,7 +228,7 @@ def test_second_main_trains_nothing(again):
     done = again.phase("main")
     assert done.code == 0, done.err
     assert trained(done) == []
-    assert "0 phases run now, 6 reused" in done.out
+    assert "0 phases run now, 8 reused" in done.out
     (new,) = [run for run in again.runs() if run.info.run_id not in before]
     reused = {v for k, v in new.data.tags.items() if k.startswith("reused.")}
     assert reused == before - {again.runs("main")[1].info.run_id}
@@ -221,13 +251,16 @@ def test_only_what_depends_on_a_damaged_checkpoint_runs_again(again, damage):
         spoil(path)
     done = again.phase("main")
     assert done.code == 0, done.err
-    first, second, *others = trained(done)
-    assert first.startswith("bce_pretrain polarity=negative")
-    assert second.startswith("estimate_prior polarity=negative")
-    assert [line.split()[0] for line in others] == ["nnpu_train", "nnpu_train"]
+    assert [line.split(" bce_run")[0] for line in trained(done)] == [
+        "bce_pretrain polarity=negative",
+        "estimate_prior polarity=negative",
+        "nnpu_train polarities=both scenario=published",
+        "estimate_prior polarity=negative",
+        "nnpu_train polarities=both scenario=censoring",
+    ]
     new = again.run("bce_pretrain", "negative").info.run_id
     assert again.run("estimate_prior", "negative").data.tags["upstream.bce"] == new
-    assert again.phase("main").out.count("reused: run") == 6
+    assert again.phase("main").out.count("reused: run") == 8
 
 
 def test_damaged_final_model_is_trained_again(again):

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from priorwise.pu.priors import alpha_of, class_prior
+from priorwise.pu.rates import alpha_of, class_prior
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -173,7 +173,7 @@ def test_every_phase_parameter_in_backticks_exists():
 
 
 def test_the_recipe_that_nnpu_train_recommends_is_the_one_in_the_readme():
-    tree = ast.parse((ROOT / "src/priorwise/phases/nnpu_train.py").read_text())
+    tree = ast.parse((ROOT / "src/priorwise/phases/prior_use.py").read_text())
     [command] = [
         node.value.value
         for node in tree.body
@@ -268,8 +268,8 @@ def test_the_worked_example_is_right():
     assert f"{alpha_of(0.4534, 0.267):.4f}"[1:] == ".2543"
 
 
-def test_the_shares_in_two_scenarios_are_right():
-    text = " ".join(section("Two scenarios").split())
+def test_the_shares_of_the_two_priors_are_right():
+    text = " ".join(section("Which prior, which scenario?").split())
     for s, c in ((0.267, 0.5889), (0.128, 0.4486)):
         pi = class_prior(s, c)
         alpha = alpha_of(pi, s)
@@ -288,7 +288,7 @@ def test_the_shares_cited_from_the_notebook_are_in_its_output():
     table = pd.read_html(io.StringIO(pages[0]), index_col=[0, 1])[0]
     predicted = table.xs("published", level=1)["predicted positive"]
     pi = table.xs("published", level=1)["pi"]
-    text = " ".join(section("Two scenarios").split())
+    text = " ".join(section("Which prior, which scenario?").split())
     shares = [f"{100 * value:.0f} %" for value in predicted[["positive", "negative"]]]
     assert f"{shares[0]} (positive mode) and {shares[1]} (negative mode)" in text
     true = [f"{100 * value:.0f} %" for value in pi[["positive", "negative"]]]

@@ -1,4 +1,4 @@
-"""Criteria computed from a confusion matrix with the true classes known."""
+"""Criteria computed with the true classes known, and areas by counting pairs."""
 
 
 def from_truth(predicted, y):
@@ -12,3 +12,9 @@ def from_truth(predicted, y):
     f1 = 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 0.0
     product = (tp / (tp + fp)) * (tp / (tp + fn)) / pi if tp + fp else 0.0
     return f1, (tp + tn) / len(pairs), product
+
+
+def auc(higher, lower):
+    """Share of pairs in which the first is larger; equal ones count half."""
+    won = sum((a > b) + (a == b) / 2 for a in higher for b in lower)
+    return won / (len(higher) * len(lower))

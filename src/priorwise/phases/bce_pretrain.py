@@ -9,11 +9,11 @@ from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.resolve import FEW_LABELLED
 from priorwise.phases.spectra_fit import SpectraJob, train_and_log
 from priorwise.phases.training_options import TrainingOptions
-from priorwise.spectra.module import Objective
+from priorwise.spectra.objective import Objective
 from priorwise.tracking.fingerprint import fingerprint
 from priorwise.tracking.runs import RunTrack
 
-MONITORS = ("val_recall", "val_loss", "train_loss", "q", "pu_f")
+MONITORS = ("val_recall", "val_loss", "train_loss", "q", "pu_f", "labelled_auc")
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class PriorCandidate:
     history: Mapping[str, int]  # times each value was written
     bce: Source | None
     bce_checkpoint: str  # sha256 recorded when the prior was estimated
+    estimator: str = ""
     n_labelled: float = math.nan
     score_low: float = math.nan
     score_high: float = math.nan
@@ -112,6 +113,7 @@ class ChosenPrior:
     pi: float
     run_id: str = ""
     bce_run_id: str = ""
+    estimator: str = ""
     overridden: bool = False
     skipped: tuple[Refused, ...] = ()
     warnings: tuple[str, ...] = ()

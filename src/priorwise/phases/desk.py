@@ -74,6 +74,16 @@ class Recipe:
                 raise BadInput(f"config {path}: section {name} must hold `parameter: value` lines")
         self._content = content
 
+    def under(self, top: "Recipe") -> "Recipe":
+        """Lay another recipe over this one: what `top` sets wins."""
+        both = Recipe()
+        both.path = " under ".join(path for path in (self.path, top.path) if path)
+        names = [*self._content, *(name for name in top._content if name not in self._content)]
+        both._content = {
+            name: {**self._content.get(name, {}), **top._content.get(name, {})} for name in names
+        }
+        return both
+
     def arguments(self, phase: str) -> list[str]:
         """The section of a phase as command-line arguments, for one way of checking values."""
         shared = self._content.get("training", {})
@@ -130,9 +140,13 @@ class Plan:
     @property
     def run_name(self) -> str:
         """Shown in the UI."""
-        scenario = getattr(self.config, "scenario", "")
-        parts = [self.phase, self.polarity, scenario]
+        parts = [self.phase, self.polarity, self.variant]
         return " ".join(part for part in parts if part)
+
+    @property
+    def variant(self) -> str:
+        """The scenario or estimator that tells this run from another one of its phase."""
+        return getattr(self.config, "scenario", "") or getattr(self.config, "estimator", "")
 
     def contract(self) -> dict[str, str]:
         """The facts that a later resolution compares."""

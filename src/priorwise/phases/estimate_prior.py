@@ -3,12 +3,12 @@
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-import numpy as np
-
 from priorwise.errors import BadInput
 from priorwise.phases.checks import at_least, polarity_name
 from priorwise.phases.data import read_table, read_test
 from priorwise.phases.desk import Desk, Plan, say
+from priorwise.phases.diagnostics import diagnose, report_drift
+from priorwise.phases.held_out import estimate, pos_weight_of, score
 from priorwise.phases.lineage import (
     checkpoint_of,
     request,
@@ -16,15 +16,11 @@ from priorwise.phases.lineage import (
     skipped_tag,
     snapshot,
 )
-from priorwise.plots.scores import score_histogram
-from priorwise.pu.intervals import bootstrap_prior
-from priorwise.pu.priors import check_prior, class_prior, elkan_noto_e1
-from priorwise.pu.record import PriorRecord
+from priorwise.pu.priors import MIXTURES, Estimator
+from priorwise.pu.rates import check_prior
+from priorwise.pu.record import COMPARED, PriorRecord
 from priorwise.spectra.checkpoint import load_network
 from priorwise.spectra.facts import TableFacts
-from priorwise.spectra.rows import load_rows
-from priorwise.spectra.scoring import predictions
-from priorwise.store.tables import open_pinned
 from priorwise.tracking.fingerprint import file_sha256, fingerprint
 from priorwise.tracking.runs import RunTrack
 
@@ -37,6 +33,8 @@ class EstimatePrior:
     ----------
     data : str
         Folder that holds train_data, on which s is counted; `simulated` = the simulated tables.
+    data_val : str
+        Folder of validation_data, on which calibrators are fitted; auto = in `data`.
     test_1 : str
         Folder of Test Set 1; auto = the folder test_1 in `data`.
     polarity : str
@@ -44,7 +42,9 @@ class EstimatePrior:
     bce_run : str
         Run id of phase 1; auto = the newest fit one.
     estimator : str
-        Which estimate of c enters the record.
+        Which estimate of c enters the record; all are logged. See `priorwise.pu.priors`.
+    undo_pos_weight : bool
+        Take a pos_weight of the BCE run out of its scores; false = refuse such a run.
     min_labelled : int
         Refuse fewer labelled rows of Test Set 1 than this.
     resamples : int
@@ -57,10 +57,12 @@ class EstimatePrior:
     """
 
     data: str = "simulated"
+    data_val: str = "auto"
     test_1: str = "auto"
     polarity: Literal["positive", "negative", "1", "0"] = "positive"
     bce_run: str = "auto"
-    estimator: Literal["e1"] = "e1"
+    estimator: Estimator = "e1"
+    undo_pos_weight: bool = True
     min_labelled: int = 30
     resamples: int = 200
     seed: int = 1
@@ -81,32 +83,41 @@ def prepare(config: EstimatePrior, desk: Desk) -> Plan:
     """Read the tables, find the BCE run."""
     polarity = config.polarity
     _, train = read_table(config.data, "train_data", desk)
+    where = config.data if config.data_val == "auto" else config.data_val
+    _, validation = read_table(where, "validation_data", desk)
     _, test = read_test(config.data, config.test_1, "test_1", desk)
     train.require(polarity, what="s")
+    validation.require(polarity, what="calibration")
     test.require_other_than(train, "c")
+    test.require_other_than(validation, "c", "validation")
     check_test_1(test, polarity, config.min_labelled)
     wanted = request(config.bce_run, polarity, train, desk)
     chosen, facts = resolve_bce(wanted, snapshot(desk.track.history, config.bce_run), desk)
+    if pos_weight_of(facts) != 1 and not config.undo_pos_weight:
+        raise BadInput(
+            f"bce_run: {facts.run_id} was trained with pos_weight={pos_weight_of(facts):g}, so its "
+            "scores are no probabilities of s (expected pos_weight=1, or undo_pos_weight=true)"
+        )
     return Plan(
         phase="estimate_prior",
         polarity=polarity,
         config=config,
-        tables={"training": train, "test_1": test},
+        tables={"training": train, "validation": validation, "test_1": test},
         fingerprint=fingerprint(
             "estimate_prior",
             asdict(config),
-            [train.digest, test.digest],
+            [train.digest, validation.digest, test.digest],
             {"bce": facts.tags.get("fingerprint", "")},
         ),
         upstream={"upstream.bce": facts.run_id},
-        tags=skipped_tag(chosen),
+        tags={"estimator": config.estimator, **skipped_tag(chosen)},
         resolved=facts,
     )
 
 
 def check_test_1(test: TableFacts, polarity: str, min_labelled: int) -> None:
     """Refuse a Test Set 1 with too few labelled rows to estimate c on."""
-    test.require(polarity, what="c", unlabelled=False)
+    test.require(polarity, what="c")
     labelled = test.n_labelled(polarity)
     if labelled < min_labelled:
         raise BadInput(
@@ -116,46 +127,41 @@ def check_test_1(test: TableFacts, polarity: str, min_labelled: int) -> None:
 
 
 def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
-    """Score Test Set 1, estimate, write the prior record."""
-    config, train, test = plan.config, plan.tables["training"], plan.tables["test_1"]
+    """Score, estimate with every estimator, write the prior record and its diagnostics."""
     checkpoint = checkpoint_of(plan.resolved, desk)
-    rows = load_rows(open_pinned(test.uri, test.version), plan.polarity)
-    scores = predictions(load_network(checkpoint), rows)
-    labelled = scores.loc[scores["label"] == 1, "probability"].to_numpy()
-
-    c, s = elkan_noto_e1(labelled), train.label_rate(plan.polarity)
-    intervals = bootstrap_prior(
-        labelled,
-        train.n_rows(plan.polarity),
-        train.n_labelled(plan.polarity),
-        resamples=config.resamples,
-        rng=np.random.default_rng(config.seed),
-    )
-    record = PriorRecord(
-        c=c,
-        s=s,
-        pi=class_prior(s, c),
-        intervals=intervals,
-        estimator=config.estimator,
-        polarity=plan.polarity,
-        data_digest=train.digest,
-        bce_run=plan.resolved.run_id,
-        bce_checkpoint=file_sha256(checkpoint),
-        n_labelled=len(labelled),
-        s_test=test.label_rate(plan.polarity),
-    )
+    scored = score(plan, load_network(checkpoint))
+    try:
+        record = estimate(plan, scored, file_sha256(checkpoint))
+    except ValueError as error:
+        raise BadInput(f"scores of {plan.tables['test_1'].uri}: {error}") from error
     track.params({"record.bce_checkpoint": record.bce_checkpoint})
-    spread = {"score.min": scores["probability"].min(), "score.max": scores["probability"].max()}
+    track.params({"record.estimator": record.estimator})
+    probability = scored.test["probability"]
+    spread = {"score.min": probability.min(), "score.max": probability.max()}
     track.metrics({**record.metrics(), **spread})
     track.json(record.as_json(), "prior.json")
-    track.text(scores.to_csv(index=False), "test_1_predictions.csv")
-    title = f"Test Set 1 scores, {plan.polarity} mode (pi = {record.pi:.4f})"
-    track.figure(score_histogram(scores, title, c), "score_histogram")
-    say(
-        f"phase 2, {plan.polarity}: c {c:.4f}  s {s:.4f}  pi {record.pi:.4f}  "
-        f"alpha {record.alpha:.4f}  (e1 on {len(labelled)} labelled rows; its interval "
-        f"pi {intervals.pi.low:.4f}-{intervals.pi.high:.4f} shows variance only)"
-    )
-    unfit = check_prior(s, c, record.pi)
+    track.text(scored.test.to_csv(index=False), "test_1_predictions.csv")
+    announce(record, track)
+    diagnose(record, scored.test, scored.validation, track)
+    report_drift(record, plan, desk.track.history, track)
+    unfit = check_prior(record.chosen.s, record.chosen.c, record.chosen.pi)
     if unfit:
         raise BadInput(f"prior of {plan.polarity} polarity is unfit: {'; '.join(unfit)}")
+
+
+def announce(record: PriorRecord, track: RunTrack) -> None:
+    """Say what was found, and where the estimators disagree."""
+    prior, interval = record.chosen, record.interval
+    say(
+        f"phase 2, {record.polarity}: c {prior.c:.4f}  s {prior.s:.4f}  pi {prior.pi:.4f}  "
+        f"alpha {prior.alpha:.4f}  ({record.estimator} on {record.n_labelled} labelled rows; pi "
+        f"{interval.pi.low:.4f}-{interval.pi.high:.4f}: {record.interval_label})"
+    )
+    others = (*COMPARED[:1], *MIXTURES, *COMPARED[1:])
+    say("  pi by estimator: " + "  ".join(f"{n} {record.estimates[n].pi:.4f}" for n in others))
+    line = record.disagreement()
+    if line:
+        if record.estimator != "median":
+            line += "; recommended: estimator=median"
+        say(f"warning: {line}")
+        track.tags({"warning.estimators": line})

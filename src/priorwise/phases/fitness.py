@@ -3,7 +3,7 @@
 import math
 
 from priorwise.phases.candidates import RECORD, PriorCandidate, Request, Source
-from priorwise.pu.priors import check_prior
+from priorwise.pu.rates import check_prior
 
 #: slack of comparisons between numbers that were computed or stored along different ways
 ROUNDING = 1e-6

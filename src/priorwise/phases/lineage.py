@@ -124,6 +124,7 @@ def prior_candidates(runs: Snapshot, wanted: Request, history: History) -> list[
                 history=times,
                 bce=source(bce, history, relevant) if bce else None,
                 bce_checkpoint=facts.params.get("record.bce_checkpoint", ""),
+                estimator=facts.params.get("record.estimator", ""),
                 n_labelled=facts.metrics.get("n_labelled", math.nan),
                 score_low=facts.metrics.get("score.min", math.nan),
                 score_high=facts.metrics.get("score.max", math.nan),
@@ -162,7 +163,8 @@ def resolve_prior(wanted: Request, runs: Snapshot, desk: Desk) -> ChosenPrior:
     chosen = choose(wanted, candidates, pretrained_sources(runs, wanted, history))
     if isinstance(chosen, Refusals):
         raise PriorNotResolvable(refusal_table(chosen))
-    origin = f"run {chosen.run_id}" if chosen.run_id else "a number given by the user"
+    by = f" ({chosen.estimator})" if chosen.estimator else ""
+    origin = f"run {chosen.run_id}{by}" if chosen.run_id else "a number given by the user"
     say(
         f"prior {wanted.polarity}: pi {chosen.pi:.4f} (c {chosen.c:.4f}, s {chosen.s:.4f}) "
         f"from {origin}"

@@ -1,4 +1,8 @@
-"""The whole spectra workflow in one process: pretraining, priors, nnPU under each scenario."""
+"""The whole spectra workflow in one process: pretraining, priors, nnPU under each scenario.
+
+The published scenario is trained with the recipe as it is; every other one with the recommended
+recipe laid over it, so that the two ways stand side by side. What they share is done once.
+"""
 
 import time
 from dataclasses import asdict, dataclass
@@ -11,12 +15,12 @@ from priorwise.errors import BadInput, TrackingFailure
 from priorwise.phases.arguments import parse
 from priorwise.phases.checks import at_least, polarity_list, writable_file
 from priorwise.phases.data import data_folder, read_test, training_tables
-from priorwise.phases.desk import Desk, Plan, begin, say
+from priorwise.phases.desk import Desk, Plan, Recipe, begin, say
 from priorwise.phases.estimate_prior import EstimatePrior, check_test_1
 from priorwise.phases.results import PhaseResult, results_table
 from priorwise.phases.truth import add_truth
 from priorwise.pu.risk import Scenario
-from priorwise.tracking.fingerprint import fingerprint
+from priorwise.tracking.fingerprint import PROJECT_ROOT, fingerprint
 from priorwise.tracking.runs import RunTrack
 from priorwise.tracking.search import RunFacts
 
@@ -32,7 +36,10 @@ class Main:
     polarities : str
         both, positive or negative.
     scenarios : str
-        Comma-separated: published, censoring. One nnPU training each.
+        Comma-separated: published, censoring, case_control. One nnPU training each.
+    recommended : str
+        Recipe laid over `config` for every scenario but published: what it sets wins. A path, from
+        here or from the project's folder; none = the same recipe for all scenarios.
     test_1, test_2, test_3 : str
         Folders of the test sets; auto = test_1 ... in `data`.
     seed : int, optional
@@ -46,6 +53,7 @@ class Main:
     data: str = "simulated"
     polarities: str = "both"
     scenarios: str = "published,censoring"
+    recommended: str = "configs/recommended.yaml"
     test_1: str = "auto"
     test_2: str = "auto"
     test_3: str = "auto"
@@ -67,6 +75,15 @@ class Main:
         """Scenarios named."""
         return tuple(part.strip() for part in self.scenarios.split(","))
 
+    def recipe_of(self, scenario: str, recipe: Recipe) -> Recipe:
+        """The recipe of one scenario, given that of the command line."""
+        if scenario == "published" or self.recommended == "none":
+            return recipe
+        path = Path(self.recommended)
+        if not path.is_absolute() and not path.exists():
+            path = PROJECT_ROOT / path
+        return recipe.under(Recipe(str(path)))
+
 
 Config = Main
 
@@ -80,9 +97,11 @@ def prepare(config: Main, desk: Desk) -> Plan:
     train, _ = training_tables(folder, "auto", modes, desk)
     _, test_1 = read_test(folder, config.test_1, "test_1", desk)
     # found now, not after the first training
-    prior = parse("estimate_prior", EstimatePrior, desk.recipe, [])
-    for mode in modes:
-        check_test_1(test_1, mode, prior.min_labelled)
+    for scenario in config.scenario_list:
+        recipe = config.recipe_of(scenario, desk.recipe)
+        prior = parse("estimate_prior", EstimatePrior, recipe, [])
+        for mode in modes:
+            check_test_1(test_1, mode, prior.min_labelled)
     return Plan(
         phase="main",
         polarity=config.polarities,
@@ -100,17 +119,25 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     workflow = Workflow(config, folder, desk, track)
     test_1 = [] if config.test_1 == "auto" else [f"--test_1={config.test_1}"]
 
-    bce = {mode: workflow.phase("bce_pretrain", f"--polarity={mode}") for mode in modes}
-    priors = {
-        mode: workflow.phase(
-            "estimate_prior", f"--polarity={mode}", f"--bce_run={bce[mode].run_id}", *test_1
-        )
-        for mode in modes
-    }
-    chosen = [f"--prior_{mode[:3]}={priors[mode].run_id}" for mode in modes]
     for scenario in config.scenario_list:
+        recipe = config.recipe_of(scenario, desk.recipe)
+        bce = {mode: workflow.phase(recipe, "bce_pretrain", f"--polarity={mode}") for mode in modes}
+        priors = {
+            mode: workflow.phase(
+                recipe,
+                "estimate_prior",
+                f"--polarity={mode}",
+                f"--bce_run={bce[mode].run_id}",
+                *test_1,
+            )
+            for mode in modes
+        }
         workflow.phase(
-            "nnpu_train", f"--polarities={config.polarities}", f"--scenario={scenario}", *chosen
+            recipe,
+            "nnpu_train",
+            f"--polarities={config.polarities}",
+            f"--scenario={scenario}",
+            *[f"--prior_{mode[:3]}={priors[mode].run_id}" for mode in modes],
         )
 
     truth = add_truth(workflow.results, folder, config.test_3, desk)
@@ -138,13 +165,17 @@ class Workflow:
         self._track = track
         self.results: list[PhaseResult] = []
 
-    def phase(self, name: str, *arguments: str) -> RunFacts:
+    def phase(self, recipe: Recipe, name: str, *arguments: str) -> RunFacts:
         """One phase; the facts of its complete run."""
         began = time.monotonic()
         module = import_module(f"priorwise.phases.{name}")
-        config = parse(name, module.Config, self._desk.recipe, self._arguments(arguments))
+        config = parse(name, module.Config, recipe, self._arguments(arguments))
         say(f"\n=== {name} {' '.join(arguments[:2]).replace('--', '')}")
         plan = module.prepare(config, self._desk)
+        for result in self.results:
+            if result.plan.fingerprint == plan.fingerprint:
+                say(f"the same as for another scenario: run {result.facts.run_id}")
+                return result.facts
         found = self._finished(plan)
         reused = found is not None
         if found is None:

@@ -1,14 +1,13 @@
-"""Phase 3: the final model, by the non-negative PU risk with priors resolved from earlier runs."""
+"""Phase 3: the final model, by a PU risk with priors resolved from earlier runs."""
 
-import shlex
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from priorwise.errors import BadInput
 from priorwise.phases.candidates import RUN_ID, ChosenPrior, ChosenRun
 from priorwise.phases.checks import polarity_list
-from priorwise.phases.data import SIMULATED, training_tables
-from priorwise.phases.desk import Desk, Plan, say
+from priorwise.phases.data import training_tables
+from priorwise.phases.desk import Desk, Plan
 from priorwise.phases.lineage import (
     Snapshot,
     checkpoint_of,
@@ -18,11 +17,12 @@ from priorwise.phases.lineage import (
     skipped_tag,
     snapshot,
 )
-from priorwise.phases.spectra_fit import SpectraJob, train_and_log
+from priorwise.phases.prior_use import draw_sensitivity, log_priors
+from priorwise.phases.spectra_fit import HISTORY, SpectraJob, train_and_log, working_folder
 from priorwise.phases.training_options import TrainingOptions
-from priorwise.pu.priors import alpha_of
+from priorwise.pu.risk import CensoringForm, Scenario
 from priorwise.spectra.facts import TableFacts
-from priorwise.spectra.module import Objective
+from priorwise.spectra.objective import Objective
 from priorwise.tracking.fingerprint import fingerprint
 from priorwise.tracking.runs import RunTrack
 from priorwise.tracking.search import RunFacts
@@ -30,14 +30,16 @@ from priorwise.tracking.search import RunFacts
 MONITORS = (
     "val_recall",
     "val_loss",
+    "nnpu_risk",
     "train_loss",
     "q",
+    "q_gap",
     "pu_f",
     "proxy_f1",
     "proxy_accuracy",
+    "pu_auc",
     "clamp_rate",
 )
-RECOMMENDED = "mlflow run . -e nnpu_train -P config=configs/recommended.yaml"
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,13 @@ class NnpuTrain(TrainingOptions):
     override : bool
         Insist on a number that contradicts the resolvable prior.
     scenario : str
-        published = the guide's risk; censoring = what one labelled table really is.
+        published = the guide's risk; censoring = what one labelled table really is;
+        case_control = labelled rows from elsewhere, the unlabelled rows are the target.
+    censoring_form : str
+        weighted = with s of the training table; marginal = with all rows of a batch in place of
+        its unlabelled ones.
+    non_negative : bool
+        False = without the clamp: the unbiased risk (uPU).
     loss : str
         Pointwise loss of the risk.
     fallback : str
@@ -67,7 +75,9 @@ class NnpuTrain(TrainingOptions):
     prior_pos: str = "auto"
     prior_neg: str = "auto"
     override: bool = False
-    scenario: Literal["published", "censoring"] = "published"
+    scenario: Scenario = "published"
+    censoring_form: CensoringForm = "weighted"
+    non_negative: bool = True
     loss: Literal["logistic", "sigmoid"] = "logistic"
     fallback: Literal["bce", "skip"] = "bce"
     init_from: str = "auto"
@@ -176,7 +186,7 @@ def _tags_of(priors: dict[str, ChosenPrior]) -> dict[str, str]:
 def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     """Train, and leave checkpoints, model, history and curves on the run."""
     config, tables = plan.config, plan.tables
-    _log_priors(plan, track)
+    log_priors(plan, track)
     init = checkpoint_of(plan.resolved.init, desk) if plan.resolved.init else ""
     job = SpectraJob(
         options=config,
@@ -184,6 +194,8 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
         objective=Objective(
             "nnpu",
             scenario=config.scenario,
+            censoring_form=config.censoring_form,
+            non_negative=config.non_negative,
             loss=config.loss,
             fallback=config.fallback,
             pi={mode: prior.pi for mode, prior in plan.resolved.priors.items()},
@@ -195,43 +207,4 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
         init=str(init),
     )
     train_and_log(job, plan, desk, track)
-
-
-def recommended(config: NnpuTrain) -> str:
-    """The command of the recommended recipe, on the same data and for the same model."""
-    entry, _, recipe = RECOMMENDED.partition(" -P config=")
-    words = [entry, f"-P config={config.config or recipe}"]
-    if config.data != SIMULATED:
-        words.append(f"-P data={shlex.quote(config.data)}")
-    if config.config:
-        words.append(f"-P scenario=censoring -P monitor=proxy_f1 (as in {recipe})")
-    return " ".join(words)
-
-
-def _log_priors(plan: Plan, track: RunTrack) -> None:
-    """Put the priors on the run, and say what the published risk makes of them."""
-    metrics: dict[str, float] = {}
-    record: dict[str, Any] = {}
-    for mode, prior in plan.resolved.priors.items():
-        alpha = alpha_of(prior.pi, prior.s)
-        values = {"c": prior.c, "s": prior.s, "pi": prior.pi, "alpha": alpha, "loss": prior.pi}
-        for name, (low, high) in prior.intervals.items():
-            values[f"{name}.low"], values[f"{name}.high"] = low, high
-        metrics.update({f"prior.{mode}.{name}": value for name, value in values.items()})
-        record[mode] = {**values, "run_id": prior.run_id, "scenario": plan.config.scenario}
-        say(
-            f"phase 3, {mode}: scenario {plan.config.scenario}, "
-            f"pi {prior.pi:.4f}, alpha {alpha:.4f}"
-        )
-        if plan.config.scenario == "published":
-            line = (
-                f"the published risk puts pi = {prior.pi:.4f} ({mode}) where the unlabelled rows' "
-                f"positive share alpha = {alpha:.4f} belongs ({prior.pi / alpha:.2f}x): it "
-                f"over-predicts; recommended: {recommended(plan.config)}"
-            )
-            say(f"warning: {line}")
-            track.tags({f"warning.over_predicts.{mode}": line})
-    if len(plan.resolved.priors) == 1:
-        metrics.update({name: v for name, v in values.items() if name != "loss"})
-    track.metrics(metrics)
-    track.json(record, "prior.json")
+    draw_sensitivity(plan, working_folder(config.out, track.run_id) / HISTORY, track)

@@ -20,7 +20,7 @@ from priorwise.phases.candidates import (
     Source,
 )
 from priorwise.phases.fitness import ROUNDING, prior_reasons, training_reasons
-from priorwise.pu.priors import check_prior
+from priorwise.pu.rates import check_prior
 
 #: a number may differ by rounding from the resolvable prior: the guide's .454 is .4534
 NUMBER_TOLERANCE = 1e-3
@@ -81,6 +81,7 @@ def choose(
         candidate.pi,
         run_id=candidate.run.run_id,
         bce_run_id=candidate.bce.run_id if candidate.bce else "",
+        estimator=candidate.estimator,
         skipped=chosen.skipped,
         warnings=(*chosen.warnings, *_doubts(candidate, request, pretrained)),
         intervals=candidate.intervals,

@@ -27,6 +27,11 @@ class PhaseResult:
     reused: bool
     truth: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def label(self) -> str:
+        """Phase, with the scenario or estimator that tells it from another one like it."""
+        return " ".join(filter(None, (self.plan.phase, self.plan.variant)))
+
 
 def results_table(results: list[PhaseResult]) -> pd.DataFrame:
     """Rows of the results, in the order of the work."""
@@ -34,10 +39,9 @@ def results_table(results: list[PhaseResult]) -> pd.DataFrame:
     for result in results:
         metrics = result.facts.metrics
         for mode in polarity_list(result.plan.polarity):
-            scenario = getattr(result.plan.config, "scenario", "")
             lines.append(
                 {
-                    "phase": " ".join(filter(None, (result.plan.phase, scenario))),
+                    "phase": result.label,
                     "polarity": mode,
                     "run id": result.facts.run_id,
                     **{

@@ -17,7 +17,8 @@ from priorwise.phases.training_options import TrainingOptions
 from priorwise.plots.curves import training_curves
 from priorwise.spectra.checkpoint import read_checkpoint, save_network
 from priorwise.spectra.loader import RowLoader
-from priorwise.spectra.module import Objective, SpectraModule
+from priorwise.spectra.module import SpectraModule
+from priorwise.spectra.objective import Objective
 from priorwise.spectra.rows import load_rows
 from priorwise.spectra.schema import SCHEMA_NAME
 from priorwise.store.tables import open_pinned
@@ -29,8 +30,10 @@ from priorwise.training.fit import FitPlan, FitResult, fit, processes
 JOB_VARIABLE = "PRIORWISE_JOB"
 #: the newest checkpoint, in a run's working folder and among its artifacts
 LAST = "checkpoints/last.ckpt"
+#: one line per epoch, in the same places
+HISTORY = "history.csv"
 #: shown beside `recall` for the best epoch
-JUDGES = ("q", "pu_f", "proxy_f1", "proxy_accuracy")
+JUDGES = ("q", "pu_f", "labelled_auc", "proxy_f1", "proxy_accuracy", "pu_auc", "q_gap", "nnpu_risk")
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,8 @@ def run_job(job: SpectraJob, recorder: Recorder, stop: StopRequest) -> FitResult
         devices=world,
         folder=Path(job.folder),
         resume_from=Path(job.resume_from) if job.resume_from else None,
+        degenerate=job.objective.degenerate,
+        degenerate_patience=options.degenerate_patience,
     )
     return fit(module, loaders[0], loaders[1], plan, recorder, stop)
 
@@ -123,7 +128,7 @@ def run_rank(stop: StopRequest) -> None:
 def train_and_log(job: SpectraJob, plan: Plan, desk: Desk, track: RunTrack) -> FitResult:
     """Fit as rank 0 and put everything it leaves behind on the run."""
     folder = working_folder(job.options.out, track.run_id)
-    history, job_file = folder / "history.csv", folder / "job.json"
+    history, job_file = folder / HISTORY, folder / "job.json"
     if job.options.resume:
         last = last_checkpoint(folder, track.run_id, desk)
         job = replace(job, resume_from=str(last) if last else "")
@@ -141,6 +146,7 @@ def train_and_log(job: SpectraJob, plan: Plan, desk: Desk, track: RunTrack) -> F
             )
         raise
     _log_outcome(result, history, plan, track, folder)
+    _warn_of_degenerate(result, job.objective, track)
     return result
 
 
@@ -167,8 +173,8 @@ def _keep_for_resume(folder: Path, track: RunTrack) -> None:
     try:
         for path in sorted((folder / "checkpoints").glob("*.ckpt")):
             track.artifact(path, "checkpoints")
-        if (folder / "history.csv").exists():
-            track.artifact(folder / "history.csv")
+        if (folder / HISTORY).exists():
+            track.artifact(folder / HISTORY)
         if (folder / LAST).exists():
             track.tags({"checkpoint.last.sha256": file_sha256(folder / LAST)})
     except Exception as failure:  # what ended the training is the error to show
@@ -228,3 +234,13 @@ def _log_outcome(
         line = "the kept epoch finds none of the labelled validation rows: this model is of no use"
         say(f"warning: {line}")
         track.tags({"warning.recall": line})
+
+
+def _warn_of_degenerate(result: FitResult, objective: Objective, track: RunTrack) -> None:
+    """Tag a training that was stopped, and a kept epoch that is no better."""
+    if result.degenerate:  # said when it happened
+        track.tags({"warning.degenerate": result.degenerate})
+    reason = objective.degenerate_in_a_polarity(result.best_metrics)
+    if reason:
+        say(f"warning: the kept epoch's model is degenerate: {reason}")
+        track.tags({"warning.degenerate_kept": reason})

@@ -24,6 +24,9 @@ class TrainingOptions:
         Epochs without improvement of `monitor` before training stops.
     monitor : str
         Metric that picks the best checkpoint and stops early.
+    degenerate_patience : int
+        Degenerate epochs in a row (nearly every row, or nearly none, called positive; constant
+        scores) after which training stops; 0 = never.
     d_model : int
         Width of the encoder, a multiple of 8.
     n_layers : int
@@ -55,6 +58,7 @@ class TrainingOptions:
     epochs: int = 30
     patience: int = 10
     monitor: str = "val_recall"
+    degenerate_patience: int = 5
     d_model: int = 128
     n_layers: int = 2
     dropout: float = 0.3
@@ -72,7 +76,7 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         for name in ("batch_size", "epochs", "patience", "n_layers", "instrument_embedding_dim"):
             at_least(name, getattr(self, name), 1)
-        for name in ("num_workers", "devices", "seed"):
+        for name in ("degenerate_patience", "num_workers", "devices", "seed"):
             at_least(name, getattr(self, name), 0)
         if self.d_model < 8 or self.d_model % 8:
             raise BadInput(f"d_model: {self.d_model} (expected a multiple of 8: 8 heads)")

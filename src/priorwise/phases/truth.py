@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from priorwise.phases.checks import polarity_list
 from priorwise.phases.desk import Desk, say
 from priorwise.phases.results import PhaseResult
+from priorwise.pu.priors import MIXTURES
 from priorwise.spectra.checkpoint import load_network
 from priorwise.spectra.facts import inspect
 from priorwise.spectra.rows import load_rows
@@ -20,6 +21,8 @@ from priorwise.spectra.simulate import MANIFEST, read_truth
 from priorwise.tracking.search import History
 
 JUDGED_ON = "test_3/test_data"
+#: every prior run logs them all
+JUDGED_ESTIMATORS = ("e1", *MIXTURES, "median")
 
 
 def add_truth(results: list[PhaseResult], folder: str, test_3: str, desk: Desk) -> dict[str, float]:
@@ -28,8 +31,8 @@ def add_truth(results: list[PhaseResult], folder: str, test_3: str, desk: Desk) 
     Returns
     -------
     dict
-        Metrics `truth.<phase>.<polarity>.<accuracy or auc>` and `truth.pi_error.<polarity>`;
-        empty for real data.
+        Metrics `truth.<phase>.<polarity>.<accuracy or auc>` and
+        `truth.pi_error.<estimator>.<polarity>`; empty for real data.
     """
     manifest = Path(folder) / MANIFEST
     if not manifest.exists() or test_3 != "auto":
@@ -41,13 +44,13 @@ def add_truth(results: list[PhaseResult], folder: str, test_3: str, desk: Desk) 
         for mode in polarity_list(result.plan.polarity):
             if result.plan.phase == "estimate_prior":
                 result.truth[mode] = f"c {true[mode]['c']:.4f} pi {true[mode]['pi']:.4f}"
-                error = result.facts.metrics["pi"] - true[mode]["pi"]
-                metrics[f"truth.pi_error.{mode}"] = error
+                for name in JUDGED_ESTIMATORS:
+                    error = result.facts.metrics[f"pi.{name}"] - true[mode]["pi"]
+                    metrics[f"truth.pi_error.{name}.{mode}"] = error
             else:
                 judged = _judge(result, folder, mode, desk.track.history)
                 result.truth[mode] = "acc {accuracy:.4f} AUC {auc:.4f}".format(**judged)
-                scenario = getattr(result.plan.config, "scenario", "")
-                name = ".".join(filter(None, ("truth", result.plan.phase, scenario, mode)))
+                name = ".".join(("truth", *result.label.split(), mode))
                 metrics.update({f"{name}.{key}": value for key, value in judged.items()})
     return metrics
 

@@ -1,51 +1,65 @@
-"""From a labelled fraction and a label frequency to the class prior.
+"""Every estimator of the label frequency c, and the prior that follows from it.
 
-Vocabulary (Elkan & Noto 2008, "Learning classifiers from only positive and unlabeled data"):
-`s` = P(s=1), labelled fraction of all rows; `c` = P(s=1 | y=1), label frequency;
-`pi` = P(y=1), class prior over **all** rows; `alpha` = P(y=1 | s=0), positive share of the
-unlabelled rows.
+All work on one table of held-out scores. The averages of Elkan & Noto (`e1`, `e2`, `e3`, also of
+calibrated scores) need probabilities and are biased where classes overlap; the mixture estimators
+(`bbe`, `kde_em`, `tice`) need only a good order of the scores, and their `median` is what we
+recommend.
+
+A mixture estimator finds alpha, the positive share of the unlabelled **held-out** rows. From the
+held-out s then follows the held-out pi, and from both c = s / pi. c is what carries over to the
+training table, whose own s gives the prior pi = s / c.
 """
 
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import overload
+from statistics import median
+from typing import Literal, get_args
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from priorwise.pu.calibration import CALIBRATIONS, fit_calibrator
+from priorwise.pu.elkan_noto import e1, e2, e3
+from priorwise.pu.mixture import bbe, kde_em, tice
+from priorwise.pu.rates import alpha_of
+from priorwise.pu.score_table import ScoreTable
 
-FloatArray = NDArray[np.float64]
+Estimator = Literal[
+    "e1",
+    "e2",
+    "e3",
+    "e1_temperature",
+    "e1_platt",
+    "e1_isotonic",
+    "e2_temperature",
+    "e2_platt",
+    "e2_isotonic",
+    "e3_temperature",
+    "e3_platt",
+    "e3_isotonic",
+    "bbe",
+    "kde_em",
+    "tice",
+    "median",
+]
+AVERAGES: dict[str, Callable[[ScoreTable], float]] = {"e1": e1, "e2": e2, "e3": e3}
+MIXTURES: dict[str, Callable[[ScoreTable], float]] = {"bbe": bbe, "kde_em": kde_em, "tice": tice}
+#: estimators whose calibrator is fitted on validation rows: name -> (average, calibration)
+CALIBRATED = {f"{name}_{kind}": (name, kind) for name in AVERAGES for kind in CALIBRATIONS}
+ESTIMATORS: tuple[str, ...] = get_args(Estimator)
+#: their intervals show chance only: the bias of these is the same in every resample
+VARIANCE_ONLY = (*AVERAGES, *CALIBRATED)
 
 
 @dataclass(frozen=True)
-class ClassPrior:
-    """The prior of one polarity, as the risks use it.
+class Estimate:
+    """One estimate of c, with the labelled fraction s that it is applied to."""
 
-    Parameters
-    ----------
-    pi : float
-        P(y=1) over all rows, in (0, 1).
-    s : float
-        P(s=1) over all rows, in (0, pi].
-
-    Raises
-    ------
-    ValueError
-        If the two cannot both be true; the message names every reason.
-    """
-
-    pi: float
+    c: float
     s: float
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot be true."""
-        reasons = check_prior(self.s, self.c, self.pi)
-        if reasons:
-            raise ValueError("prior is unfit: " + "; ".join(reasons))
-
     @property
-    def c(self) -> float:
-        """Label frequency P(s=1 | y=1) = s / pi."""
-        return self.s / self.pi if self.pi else math.nan
+    def pi(self) -> float:
+        """Class prior s / c over all rows; nan without a c above 0."""
+        return self.s / self.c if self.c > 0 else math.nan
 
     @property
     def alpha(self) -> float:
@@ -53,163 +67,115 @@ class ClassPrior:
         return alpha_of(self.pi, self.s)
 
 
-@dataclass(frozen=True)
-class PolarityPriors:
-    """One prior per ionisation mode; None for a mode that is not trained on."""
+def c_of_alpha(alpha: float, s: float) -> float:
+    """Label frequency from the positive share of the unlabelled rows of the same table.
 
-    positive: ClassPrior | None = None
-    negative: ClassPrior | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse to stand for no polarity."""
-        if self.positive is None and self.negative is None:
-            raise ValueError("priors: at least one of `positive` and `negative` is needed")
-
-    def of(self, positive_mode: bool) -> ClassPrior:
-        """Prior of one mode.
-
-        Raises
-        ------
-        ValueError
-            If there is none: rows of that mode must not reach the risk.
-        """
-        prior = self.positive if positive_mode else self.negative
-        if prior is None:
-            name = "positive" if positive_mode else "negative"
-            raise ValueError(f"priors: rows of {name} mode, but no prior for it")
-        return prior
-
-
-def elkan_noto_e1(scores_of_labelled: ArrayLike) -> float:
-    """Label frequency c as the mean score of held-out labelled rows.
-
-    Estimator e1 of Elkan & Noto 2008, section 2. Unbiased only if the classes do not overlap and
-    the scores are calibrated estimates of P(s=1 | x); otherwise E[e1] = c E[P(y=1|x) | y=1] < c,
-    so `pi = s / c` comes out too high.
+    pi = s + (1 - s) alpha, and c = s / pi.
 
     Parameters
     ----------
-    scores_of_labelled : array_like of shape (n_labelled,)
-        Probabilities in [0, 1] that the classifier of s gives to rows with s = 1.
-
-    Returns
-    -------
-    float
-        c, in [0, 1].
-
-    Raises
-    ------
-    ValueError
-        If there are no scores, or one is not a probability.
-    """
-    return float(checked_scores(scores_of_labelled, "scores_of_labelled").mean())
-
-
-def checked_scores(scores: ArrayLike, name: str) -> FloatArray:
-    """Give the scores as float64, after checking that they are probabilities.
-
-    Raises
-    ------
-    ValueError
-        If there are none, or one is not a finite number in [0, 1]; the message starts with `name`.
-    """
-    values = np.asarray(scores, dtype=np.float64)
-    if values.ndim != 1 or values.size == 0:
-        raise ValueError(f"{name}: expected one or more values in one row, got {values.shape}")
-    bad = ~((values >= 0) & (values <= 1))  # true for nan, too
-    if bad.any():
-        where = int(bad.argmax())
-        raise ValueError(f"{name}: value {values[where]} at {where} is no probability in [0, 1]")
-    return values
-
-
-def class_prior(s: float, c: float) -> float:
-    """Class prior pi = s / c.
-
-    From P(s=1) = P(s=1 | y=1) P(y=1), Elkan & Noto 2008, section 2, under selected completely at
-    random. `s` and `c` must describe the same population.
-
-    Parameters
-    ----------
+    alpha : float
+        In [0, 1].
     s : float
-        Labelled fraction of all rows, in [0, 1]; a fraction, not a percentage.
-    c : float
-        Label frequency, in (0, 1].
+        Labelled fraction, in (0, 1).
 
     Returns
     -------
     float
-        pi. Above 1 if c < s, which `check_prior` reports.
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of its range; the message names it.
+        c, in [s, 1].
     """
-    if not 0 <= s <= 1:
-        raise ValueError(f"s: expected a fraction in [0, 1], got {s}")
-    if not 0 < c <= 1:
-        raise ValueError(f"c: expected a label frequency in (0, 1], got {c}")
-    return s / c
+    return s / (s + (1 - s) * alpha)
 
 
-@overload
-def alpha_of(pi: float, s: float) -> float: ...
-@overload
-def alpha_of(pi: FloatArray, s: FloatArray) -> FloatArray: ...
-def alpha_of(pi: float | FloatArray, s: float | FloatArray) -> float | FloatArray:
-    """Positive share of the unlabelled rows, alpha = (pi - s) / (1 - s).
+def label_frequencies(
+    held_out: ScoreTable,
+    names: Iterable[str] | None = None,
+    *,
+    validation: ScoreTable | None = None,
+) -> dict[str, float]:
+    """Label frequency c by each estimator.
 
     Parameters
     ----------
-    pi : float or numpy.ndarray
-        Class prior over all rows.
-    s : float or numpy.ndarray
-        Labelled fraction of all rows, in [0, 1).
+    held_out : ScoreTable
+        Scores of a classifier of s on rows that it was neither trained nor chosen on.
+    names : iterable of str, optional
+        Which estimators; all if not given, the calibrated ones only if there is a `validation`.
+    validation : ScoreTable, optional
+        Rows that calibrators are fitted on; never the held-out ones.
 
     Returns
     -------
-    float or numpy.ndarray
-        alpha; outside [0, 1] exactly if not s <= pi <= 1.
+    dict of str -> float
+        c, in [0, 1], in the order of `names`.
 
     Raises
     ------
     ValueError
-        If s is out of its range.
+        If a name is unknown, a calibrated estimator is asked for without a validation table, or a
+        table lacks labelled or unlabelled rows.
     """
-    if not np.all((np.asarray(s) >= 0) & (np.asarray(s) < 1)):
+    if names is None:
+        names = [n for n in ESTIMATORS if validation is not None or n not in CALIBRATED]
+    wanted = list(names)
+    unknown = [name for name in wanted if name not in ESTIMATORS]
+    if unknown:
+        raise ValueError(f"estimator: {unknown[0]!r} (expected one of {', '.join(ESTIMATORS)})")
+    held_out.require_both()
+    mixtures = {
+        name: c_of_alpha(estimate(held_out), held_out.s)
+        for name, estimate in MIXTURES.items()
+        if name in wanted or "median" in wanted
+    }
+    calibrated = _calibrated(
+        held_out, {CALIBRATED[n][1] for n in wanted if n in CALIBRATED}, validation
+    )
+    found = {}
+    for name in wanted:
+        if name in AVERAGES:
+            found[name] = AVERAGES[name](held_out)
+        elif name in CALIBRATED:
+            average, kind = CALIBRATED[name]
+            found[name] = AVERAGES[average](calibrated[kind])
+        else:
+            found[name] = median(mixtures.values()) if name == "median" else mixtures[name]
+    return found
+
+
+def _calibrated(
+    held_out: ScoreTable, kinds: set[str], validation: ScoreTable | None
+) -> dict[str, ScoreTable]:
+    if not kinds:
+        return {}
+    if validation is None:
+        raise ValueError("validation: a calibrated estimator needs validation rows")
+    return {
+        kind: held_out.with_scores(fit_calibrator(validation, kind)(held_out.score))
+        for kind in CALIBRATIONS
+        if kind in kinds
+    }
+
+
+def estimate_priors(
+    held_out: ScoreTable, s: float, *, validation: ScoreTable | None = None
+) -> dict[str, Estimate]:
+    """Every estimator's prior, for a table whose labelled fraction is s.
+
+    Parameters
+    ----------
+    held_out : ScoreTable
+        As for `label_frequencies`.
+    s : float
+        Labelled fraction of the training table.
+    validation : ScoreTable, optional
+        As for `label_frequencies`.
+
+    Returns
+    -------
+    dict of str -> Estimate
+        In the order of `ESTIMATORS`. An estimate may be unfit (c <= s): see `rates.check_prior`.
+    """
+    if not 0 <= s < 1:
         raise ValueError(f"s: expected a fraction in [0, 1), got {s}")
-    return (pi - s) / (1 - s)
-
-
-def check_prior(s: float, c: float, pi: float) -> list[str]:
-    """Why a prior cannot be used; an empty list if it can.
-
-    Parameters
-    ----------
-    s, c, pi : float
-        Labelled fraction, label frequency, class prior.
-
-    Returns
-    -------
-    list of str
-        One sentence for each rule broken: all finite, 0 < s < c <= 1, 0 < pi < 1. With
-        pi = s / c these hold together or not at all; both are checked since the values may come
-        from a record.
-    """
-    values = f"s={s:.6g}, c={c:.6g}, pi={pi:.6g}"
-    names = [n for n, v in (("s", s), ("c", c), ("pi", pi)) if not math.isfinite(v)]
-    if names:
-        return [f"not finite: {', '.join(names)} ({values})"]
-    reasons = []
-    if not s > 0:
-        reasons.append(f"s must be above 0: no labelled rows ({values})")
-    if not s < c:
-        reasons.append(
-            f"s must be below c: more rows are labelled than the label frequency allows ({values})"
-        )
-    if not c <= 1:
-        reasons.append(f"c must be at most 1 ({values})")
-    if not 0 < pi < 1:
-        reasons.append(f"pi must lie between 0 and 1 ({values})")
-    return reasons
+    found = label_frequencies(held_out, validation=validation)
+    return {name: Estimate(c, s) for name, c in found.items()}

@@ -1,32 +1,43 @@
-"""Non-negative positive-unlabelled risk, Kiryo et al. 2017, in two scenarios.
+"""Positive-unlabelled risk of a batch: three scenarios, with and without the non-negative clamp.
 
 Kiryo, Niu, du Plessis, Sugiyama: "Positive-unlabeled learning with non-negative risk estimator",
-NeurIPS 2017, equation 6 and algorithm 1. With f the logit, l(f) the loss of predicting a positive
-and l(-f) that of predicting a negative:
+NeurIPS 2017, equation 6 and algorithm 1. With f the logit, l(f) the loss of predicting a positive,
+l(-f) that of predicting a negative, and [x]_+ = max(0, x):
 
-* ``published``: pi E_P l(f) + max(0, E_{s=0} l(-f) - pi E_P l(-f)), one mean over all labelled
-  rows and one over all unlabelled rows of a batch, both polarities together, pi looked up per
-  row. What bittremieuxlab/pu_ms2_identifiability trains with. Kiryo's U is a sample of **all**
-  rows; here it is the rows with s = 0, so positives are over-predicted (see `censoring`).
-* ``censoring``: pi E_P l(f) + max(0, (1-s) E_{s=0} l(-f) - (pi-s) E_P l(-f)), from
-  E_x = s E_{s=1} + (1-s) E_{s=0} with labels selected completely at random; risk and clamp per
-  polarity, weighted by the polarity's share of rows. s is that of the whole table, so a batch
-  adds no noise to it, and batches may be balanced at will.
+* ``published``: pi E_P l(f) + [E_{s=0} l(-f) - pi E_P l(-f)]_+, one mean over all labelled rows
+  and one over all unlabelled rows of a batch, both polarities together, pi looked up per row. What
+  bittremieuxlab/pu_ms2_identifiability trains with. Kiryo's U is a sample of the population that
+  pi describes; here it is the rows with s = 0, whose share of positives is alpha < pi, so
+  positives are over-predicted.
+* ``censoring``: one table, of which some positives are labelled; the target is all its rows. From
+  E_x = s E_{s=1} + (1-s) E_{s=0} with labels selected completely at random,
+  weighted: pi E_P l(f) + [(1-s) E_{s=0} l(-f) - (pi-s) E_P l(-f)]_+ with s of the whole table, so
+  that a batch adds no noise to it and may be balanced at will;
+  marginal: pi E_P l(f) + [E_all l(-f) - pi E_P l(-f)]_+ (Mielniczuk & Wawrzenczyk 2023,
+  arXiv 2312.02095), which needs batches drawn at random. Equal where s is the batch's fraction.
+* ``case_control``: labelled rows are a sample of their own; the target is the unlabelled rows.
+  Kiryo's formula with their share of positives: alpha E_P l(f) + [E_{s=0} l(-f)
+  - alpha E_P l(-f)]_+.
+
+The last two are computed and clamped per polarity, then weighted by the polarity's share of the
+target's rows in the batch: all rows for ``censoring``, unlabelled rows for ``case_control`` (how
+many labelled rows one happens to have of a polarity says nothing about the target).
+
+Without the clamp (``non_negative=False``) each is the unbiased risk of du Plessis, Niu &
+Sugiyama, "Convex formulation for learning from positive and unlabeled data", ICML 2015.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from priorwise.pu.priors import PolarityPriors
+from priorwise.pu.rates import ClassPrior, PolarityPriors
 
-Scenario = Literal["published", "censoring"]
+Scenario = Literal["published", "censoring", "case_control"]
+CensoringForm = Literal["weighted", "marginal"]
 Loss = Literal["logistic", "sigmoid"]
 Fallback = Literal["bce", "skip"]
 
@@ -42,7 +53,7 @@ class Risk(NamedTuple):
     clamped : int
         Strata whose negative part was below -beta.
     strata : int
-        Strata with a PU risk: at most 1 for published, one a polarity for censoring.
+        Strata with a PU risk: at most 1 for published, else one a polarity.
     fell_back : int
         Strata without labelled or without unlabelled rows.
     """
@@ -71,6 +82,39 @@ LOSSES: dict[Loss, Callable[[Tensor, float], Tensor]] = {
 }
 
 
+def prior_in_loss(prior: ClassPrior, scenario: Scenario) -> float:
+    """Class prior that enters the risk: alpha for case_control, else pi.
+
+    Under ``published`` it meets unlabelled rows, where alpha belongs.
+    """
+    check_choice("scenario", scenario, get_args(Scenario))
+    return prior.alpha if scenario == "case_control" else prior.pi
+
+
+def stratum_rates(
+    prior: ClassPrior, scenario: Scenario, censoring_form: CensoringForm, fraction: float
+) -> tuple[float, float]:
+    """(p, s) with which p E_P l(f) + [(1-s) E_{s=0} l(-f) - (p-s) E_P l(-f)]_+ is the risk.
+
+    Parameters
+    ----------
+    prior : ClassPrior
+        Of the stratum's polarity.
+    scenario : {"censoring", "case_control"}
+    censoring_form : {"weighted", "marginal"}
+    fraction : float
+        Labelled fraction of the rows at hand: with it in place of s, the formula is the marginal
+        form, because E_all = fraction E_{s=1} + (1 - fraction) E_{s=0} over these rows.
+
+    Returns
+    -------
+    tuple of float
+    """
+    if scenario == "case_control":
+        return prior.alpha, 0.0
+    return prior.pi, fraction if censoring_form == "marginal" else prior.s
+
+
 def pu_risk(
     logits: Tensor,
     s: Tensor,
@@ -78,12 +122,14 @@ def pu_risk(
     priors: PolarityPriors,
     *,
     scenario: Scenario,
+    censoring_form: CensoringForm = "weighted",
+    non_negative: bool = True,
     loss: Loss = "logistic",
     fallback: Fallback = "bce",
     beta: float = 0.0,
     gamma: float = 1.0,
 ) -> Risk:
-    """Non-negative PU risk of a batch.
+    """PU risk of a batch.
 
     Where the negative part is below -beta, the value is pi E_P l(f) - beta and the gradient is
     -gamma times that of the negative part alone (algorithm 1: ascend on it, leave the rest).
@@ -98,15 +144,20 @@ def pu_risk(
         Polarity of each row.
     priors : PolarityPriors
         pi and s of each polarity that occurs.
-    scenario : {"published", "censoring"}
+    scenario : {"published", "censoring", "case_control"}
         See the module's text.
+    censoring_form : {"weighted", "marginal"}
+        Which form of the censoring risk; the others have one only.
+    non_negative : bool
+        False = no clamp: the unbiased risk, which can become negative.
     loss : {"logistic", "sigmoid"}
         l.
     fallback : {"bce", "skip"}
-        For a stratum (published: the batch; censoring: a polarity in it) without labelled or
+        For a stratum (published: the batch; else a polarity in it) without labelled or
         without unlabelled rows: the mean binary cross-entropy with s as target, as published,
         or nothing (0 with a zero gradient, still part of the graph). A skipped polarity keeps
-        its weight: the other one does not count for more.
+        its weight: the other one does not count for more. For case_control a polarity without
+        unlabelled rows has weight 0, unless the whole batch has none: then rows count.
     beta : float
         Tolerance of the clamp, at least 0.
     gamma : float
@@ -121,14 +172,15 @@ def pu_risk(
     ValueError
         If an argument is out of its range, shapes differ, or a polarity has rows but no prior.
     """
-    _check_choice("scenario", scenario, get_args(Scenario))
-    _check_choice("loss", loss, get_args(Loss))
-    _check_choice("fallback", fallback, get_args(Fallback))
+    check_choice("scenario", scenario, get_args(Scenario))
+    check_choice("censoring_form", censoring_form, get_args(CensoringForm))
+    check_choice("loss", loss, get_args(Loss))
+    check_choice("fallback", fallback, get_args(Fallback))
     if not beta >= 0:
         raise ValueError(f"beta: expected at least 0, got {beta}")
     if not 0 <= gamma <= 1:
         raise ValueError(f"gamma: expected a value in [0, 1], got {gamma}")
-    labelled, positive_mode = _row_masks(logits, s, positive_mode)
+    labelled, positive_mode = row_masks(logits, s, positive_mode)
     f = logits if logits.dtype == torch.float64 else logits.float()
     nothing = (f * 0).sum()
     if f.numel() == 0:
@@ -143,7 +195,7 @@ def pu_risk(
         return each[rows].mean()
 
     def clamp(positive_part: Tensor, negative_part: Tensor) -> tuple[Tensor, int]:
-        if negative_part.item() < -beta:
+        if non_negative and negative_part.item() < -beta:
             ascent = -gamma * negative_part
             return ascent + (positive_part - beta - ascent).detach(), 1
         return positive_part + negative_part, 0
@@ -158,115 +210,38 @@ def pu_risk(
         )
         return Risk(objective, clamped, 1, 0)
 
+    of_target = ~labelled if scenario == "case_control" else torch.ones_like(labelled)
+    if not of_target.any():
+        of_target = torch.ones_like(labelled)
     total, n_clamped, strata, fell_back = nothing, 0, 0, 0
     for mode in (True, False):
         rows = positive_mode if mode else ~positive_mode
-        share = rows.sum().item() / f.numel()
-        if share == 0:
+        if not rows.any():
             continue
+        share = (rows & of_target).sum().item() / of_target.sum().item()
         prior = priors.of(mode)
         p, u = rows & labelled, rows & ~labelled
         if not p.any() or not u.any():
             part, fell_back = plain(rows), fell_back + 1
         else:
+            fraction = p.sum().item() / rows.sum().item()
+            share_p, rate = stratum_rates(prior, scenario, censoring_form, fraction)
             part, clamped = clamp(
-                prior.pi * as_positive[p].mean(),
-                (1 - prior.s) * as_negative[u].mean()
-                - (prior.pi - prior.s) * as_negative[p].mean(),
+                share_p * as_positive[p].mean(),
+                (1 - rate) * as_negative[u].mean() - (share_p - rate) * as_negative[p].mean(),
             )
             n_clamped, strata = n_clamped + clamped, strata + 1
         total = total + share * part
     return Risk(total, n_clamped, strata, fell_back)
 
 
-@dataclass(frozen=True)
-class RiskSums:
-    """Sums from which the risk of a whole table follows; they add up over batches and ranks.
-
-    Attributes
-    ----------
-    values : numpy.ndarray of shape (2, 5), float64
-        Row 0 positive mode, row 1 negative mode. Columns: labelled rows, unlabelled rows, sum of
-        l(f) over labelled, sum of l(-f) over labelled, sum of l(-f) over unlabelled.
-    """
-
-    values: NDArray[np.float64]
-
-    @classmethod
-    def zero(cls) -> "RiskSums":
-        """Return the sums over no rows."""
-        return cls(np.zeros((2, 5)))
-
-    @classmethod
-    def of(
-        cls, logits: Tensor, s: Tensor, positive_mode: Tensor, loss: Loss = "logistic"
-    ) -> "RiskSums":
-        """Sum up one batch; arguments as for `pu_risk`."""
-        _check_choice("loss", loss, get_args(Loss))
-        labelled, positive_mode = _row_masks(logits, s, positive_mode)
-        f = logits.detach().float()
-        as_positive = LOSSES[loss](f, 1).double().cpu().numpy()
-        as_negative = LOSSES[loss](f, 0).double().cpu().numpy()
-        is_labelled, is_positive_mode = labelled.cpu().numpy(), positive_mode.cpu().numpy()
-        sums = np.zeros((2, 5))
-        for row, mode in enumerate((is_positive_mode, ~is_positive_mode)):
-            p, u = mode & is_labelled, mode & ~is_labelled
-            sums[row] = (
-                p.sum(),
-                u.sum(),
-                as_positive[p].sum(),
-                as_negative[p].sum(),
-                as_negative[u].sum(),
-            )
-        return cls(sums)
-
-    def __add__(self, other: "RiskSums") -> "RiskSums":
-        """Add up the rows of both."""
-        return RiskSums(self.values + other.values)
-
-    def risk(self, priors: PolarityPriors, scenario: Scenario, beta: float = 0.0) -> float:
-        """Risk of all rows summed, clamped once over all of them.
-
-        Parameters
-        ----------
-        priors : PolarityPriors
-        scenario : {"published", "censoring"}
-        beta : float
-
-        Returns
-        -------
-        float
-            nan where it is not defined: a stratum has rows but lacks labelled or unlabelled ones,
-            or there are no rows at all.
-        """
-        _check_choice("scenario", scenario, get_args(Scenario))
-        present = [(bool(row == 0), v) for row, v in enumerate(self.values) if v[0] + v[1] > 0]
-        n = sum(float(v[0] + v[1]) for _, v in present)
-        if scenario == "published":
-            pi = np.array([priors.of(mode).pi for mode, _ in present])
-            n_p, n_u, lp_pos, lp_neg, lu_neg = np.array([v for _, v in present]).reshape(-1, 5).T
-            if not n_p.sum() or not n_u.sum():
-                return float("nan")
-            positive_part = float(pi @ lp_pos / n_p.sum())
-            negative_part = float(lu_neg.sum() / n_u.sum() - pi @ lp_neg / n_p.sum())
-            return positive_part + max(-beta, negative_part)
-        if any(not v[0] or not v[1] for _, v in present) or not present:
-            return float("nan")
-        total = 0.0
-        for mode, v in present:
-            prior = priors.of(mode)
-            positive_part = prior.pi * v[2] / v[0]
-            negative_part = (1 - prior.s) * v[4] / v[1] - (prior.pi - prior.s) * v[3] / v[0]
-            total += float((v[0] + v[1]) / n * (positive_part + max(-beta, negative_part)))
-        return total
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a value that is not one of the choices, by a ValueError that names them."""
     if value not in choices:
         raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
 
 
-def _row_masks(logits: Tensor, s: Tensor, positive_mode: Tensor) -> tuple[Tensor, Tensor]:
+def row_masks(logits: Tensor, s: Tensor, positive_mode: Tensor) -> tuple[Tensor, Tensor]:
     """Labelled and positive-mode rows as bool; a shape that differs would broadcast silently."""
     for name, rows in (("logits", logits), ("s", s), ("positive_mode", positive_mode)):
         if rows.ndim != 1 or rows.shape != logits.shape:

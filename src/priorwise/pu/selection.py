@@ -2,7 +2,9 @@
 
 `r` is the recall on labelled rows, an estimate of P(yhat=1 | y=1) under selected completely at
 random; `q` = P(yhat=1) over **all** rows, labelled ones too; `pi` = P(y=1) over the same rows.
-All functions take floats, or arrays of one shape, and return the same.
+Where the target population is that of the unlabelled rows (case-control), put q over the rows
+with s = 0 and alpha in their places.
+All functions but `degenerate` take floats, or arrays of one shape, and return the same.
 """
 
 from typing import TypeVar, cast
@@ -11,6 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 T = TypeVar("T", float, NDArray[np.float64])
+
+#: predicted-positive rates outside of these are those of a model that does not discriminate
+LOWEST_Q, HIGHEST_Q = 0.02, 0.98
+#: scores (logits) that differ by less are constant
+LEAST_SPREAD = 1e-4
 
 
 def labelled_recall(predicted: ArrayLike, labelled: ArrayLike) -> float:
@@ -121,6 +128,83 @@ def proxy_accuracy(r: T, q: T, pi: float) -> T:
         1 - pi for "all negative", pi for "all positive".
     """
     return 1 - pi + 2 * pi * r - q
+
+
+def q_gap(q: T, pi: float) -> T:
+    """Distance of the predicted-positive rate from the class prior, |q - pi|.
+
+    Necessary for a good classifier at its threshold, not sufficient: 0 for random guessing, too.
+    """
+    return abs(q - pi)
+
+
+def pu_auc(labelled_auc: T, alpha: float) -> T:
+    """Area under the ROC curve of y, from that of s: (Lab - alpha/2) / (1 - alpha).
+
+    Of the unlabelled rows a share alpha is positive, and a labelled row scores above one of these
+    with probability 1/2 (labels selected completely at random), so Lab = alpha/2 + (1-alpha) AUC;
+    Jain, White & Radivojac 2017, "Recovering true classifier performance in positive-unlabeled
+    learning", section 3. It is alpha that belongs here, the share among the rows that labelled
+    ones are compared with; pi in its place gives areas above 1.
+
+    Parameters
+    ----------
+    labelled_auc : float or numpy.ndarray
+        Lab, the area of labelled against unlabelled rows, in [0, 1].
+    alpha : float
+        P(y=1 | s=0), in [0, 1).
+
+    Returns
+    -------
+    float or numpy.ndarray
+        Clipped to [0, 1]; nan stays nan.
+
+    Raises
+    ------
+    ValueError
+        If alpha is out of its range.
+    """
+    if not 0 <= alpha < 1:
+        raise ValueError(f"alpha: expected a share in [0, 1), got {alpha}")
+    area = np.clip((np.asarray(labelled_auc, np.float64) - alpha / 2) / (1 - alpha), 0, 1)
+    return cast(T, float(area) if area.ndim == 0 else area)
+
+
+def degenerate(q: float | None, spread: float, pi: float | None = None) -> str | None:
+    """Why a model is degenerate: it puts nearly every row on one side, or gives one score to all.
+
+    Parameters
+    ----------
+    q : float or None
+        Predicted-positive rate; None where it says nothing, as of a classifier of s (a perfect
+        one gives no row more than c).
+    spread : float
+        Highest minus lowest score (logit) of all rows.
+    pi : float, optional
+        Class prior. Where it is extreme itself, q must be further out: below pi/2, or above
+        (1+pi)/2.
+
+    Returns
+    -------
+    str or None
+        One sentence, or None for a model that is not degenerate. A value that is nan is no
+        reason.
+    """
+    if spread < LEAST_SPREAD:
+        return f"highest - lowest logit = {spread:.1e} < {LEAST_SPREAD:g}: the score is constant"
+    if q is None:
+        return None
+    low = LOWEST_Q if pi is None else min(LOWEST_Q, pi / 2)
+    high = HIGHEST_Q if pi is None else max(HIGHEST_Q, (1 + pi) / 2)
+    if q > high:
+        return f"q = {q:.4f} > {_short(high)}: nearly every row is called positive"
+    if q < low:
+        return f"q = {q:.4f} < {_short(low)}: nearly no row is called positive"
+    return None
+
+
+def _short(fraction: float) -> str:
+    return f"{fraction:.3g}".removeprefix("0")
 
 
 def _ratio(numerator: T, denominator: T) -> T:

@@ -43,6 +43,11 @@ class TableFacts:
         rows = self.n_rows(polarity)
         return self.n_labelled(polarity) / rows if rows else 0.0
 
+    def counts_by_dataset(self, polarity: str) -> tuple[list[int], list[int]]:
+        """Rows and labelled rows of one polarity, per dataset_id in alphabetical order."""
+        keys = sorted(key for key in self.rows if key[0] == polarity)
+        return [self.rows[key] for key in keys], [self.labelled.get(key, 0) for key in keys]
+
     def require(self, polarity: str, *, what: str, unlabelled: bool = True) -> None:
         """Refuse a table on which PU learning cannot be done for `polarity`.
 
@@ -65,11 +70,11 @@ class TableFacts:
                 f"({what} needs at least one with label 0)"
             )
 
-    def require_other_than(self, training: "TableFacts", what: str) -> None:
-        """Refuse to judge a model on the rows it was trained on."""
-        if self.digest == training.digest:
+    def require_other_than(self, other: "TableFacts", what: str, called: str = "training") -> None:
+        """Refuse to judge a model on the rows it was trained, or chosen, on."""
+        if self.digest == other.digest:
             raise BadInput(
-                f"{self.uri}: is the training table, too (expected other rows for {what})"
+                f"{self.uri}: is the {called} table, too (expected other rows for {what})"
             )
 
 

@@ -1,57 +1,20 @@
 """The Lightning side of the spectra model: risk, epoch metrics, optimizer, checkpoint form."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
-from priorwise.pu import selection
-from priorwise.pu.priors import ClassPrior, PolarityPriors
-from priorwise.pu.risk import Fallback, Loss, RiskSums, Scenario, pu_risk
+from priorwise.pu.risk import pu_risk
 from priorwise.spectra.encoder import SpectrumClassifier, parameter_groups
+from priorwise.spectra.objective import Objective
 from priorwise.spectra.rows import SpectraBatch
+from priorwise.spectra.validation import ValidationTally
 
 THRESHOLD = 0.5
 NETWORK_KEYS = ("d_model", "n_layers", "dropout", "instrument_embedding_dim")
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What is minimised.
-
-    Attributes
-    ----------
-    kind : {"bce", "nnpu"}
-        Binary cross-entropy of s, or the non-negative PU risk.
-    pos_weight : float
-        Weight of labelled rows in the cross-entropy (1 = none).
-    pi, s : dict of polarity -> float
-        Class prior and labelled fraction (nnPU).
-    """
-
-    kind: Literal["bce", "nnpu"] = "bce"
-    pos_weight: float = 1.0
-    scenario: Scenario = "published"
-    loss: Loss = "logistic"
-    fallback: Fallback = "bce"
-    pi: dict[str, float] | None = None
-    s: dict[str, float] | None = None
-
-    def priors(self) -> PolarityPriors:
-        """The priors as the risk wants them."""
-        pi, s = self.pi or {}, self.s or {}
-        return PolarityPriors(**{mode: ClassPrior(pi[mode], s[mode]) for mode in pi})
-
-    def pooled_pi(self, n_positive: float, n_negative: float) -> float | None:
-        """Class prior over rows of both polarities; None without priors."""
-        if not self.pi:
-            return None
-        share = {"positive": n_positive, "negative": n_negative}
-        rows = sum(share[mode] for mode in self.pi)
-        return sum(self.pi[mode] * share[mode] for mode in self.pi) / rows if rows else None
 
 
 class SpectraModule(LightningModule):
@@ -101,8 +64,7 @@ class SpectraModule(LightningModule):
         for mode, value in (objective.pi or {}).items():
             self._published_hparams[f"prior_{mode[:3]}"] = float(value)
         self._train = np.zeros(4)  # sum of losses, steps, clamped strata, PU strata
-        self._validation = np.zeros((2, 5))  # per polarity: see validation_step
-        self._risk = RiskSums.zero()
+        self._validation = ValidationTally(objective)
 
     def forward(self, batch: SpectraBatch) -> torch.Tensor:
         """Logits of the rows, shape (batch,)."""
@@ -141,6 +103,8 @@ class SpectraModule(LightningModule):
                 batch.positive,
                 objective.priors(),
                 scenario=objective.scenario,
+                censoring_form=objective.censoring_form,
+                non_negative=objective.non_negative,
                 loss=objective.loss,
                 fallback=objective.fallback,
             )
@@ -151,38 +115,15 @@ class SpectraModule(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Forget the sums of the epoch before."""
-        self._validation = np.zeros((2, 5))
-        self._risk = RiskSums.zero()
+        self._validation = ValidationTally(self.objective)
 
     def validation_step(self, batch: SpectraBatch, batch_idx: int) -> None:
-        """Add up what the epoch's metrics need; sums do not depend on batches or ranks."""
-        logits = self(batch).float()
-        predicted = (logits >= 0).double()  # probability >= 0.5
-        bce = F.binary_cross_entropy_with_logits(logits, batch.s, reduction="none").double()
-        for row, mode in enumerate((batch.positive, ~batch.positive)):
-            s, yhat = batch.s[mode].double(), predicted[mode]
-            sums = (len(s), s.sum(), yhat.sum(), (s * yhat).sum(), bce[mode].sum())
-            self._validation[row] += [float(value) for value in sums]
-        if self.objective.kind == "nnpu":
-            self._risk += RiskSums.of(logits, batch.s, batch.positive, self.objective.loss)
+        """Add up what the epoch's metrics need."""
+        self._validation.add(self(batch).float(), batch.s, batch.positive)
 
     def on_validation_epoch_end(self) -> None:
         """Metrics of the validation table, none of which needs a negative."""
-        sums = self._over_ranks(self._validation)
-        risk = RiskSums(self._over_ranks(self._risk.values))
-        rows, labelled, predicted, hits, bce = sums.sum(axis=0)
-        recall, q = hits / labelled, predicted / rows
-        metrics = {**self._training_means(), "val_loss": bce / rows, "val_recall": recall, "q": q}
-        metrics["pu_f"] = selection.pu_f(recall, q)
-        pi = self.objective.pooled_pi(sums[0, 0], sums[1, 0])
-        if pi is not None:
-            metrics["val_loss"] = risk.risk(self.objective.priors(), self.objective.scenario)
-            metrics["proxy_f1"] = selection.proxy_f1(recall, q, pi)
-            metrics["proxy_accuracy"] = selection.proxy_accuracy(recall, q, pi)
-            for row, mode in enumerate(("positive", "negative")):
-                if sums[row, 1]:
-                    metrics[f"val_recall.{mode}"] = sums[row, 3] / sums[row, 1]
-                    metrics[f"q.{mode}"] = sums[row, 2] / sums[row, 0]
+        metrics = {**self._training_means(), **self._validation.metrics(self._over_ranks)}
         for name, value in metrics.items():
             # float64, so that equal counts give equal metrics however they were summed
             self.log(name, torch.tensor(float(value), dtype=torch.float64), rank_zero_only=False)
@@ -195,11 +136,11 @@ class SpectraModule(LightningModule):
             means["clamp_rate"] = clamped / max(strata, 1)
         return means
 
-    def _over_ranks(self, sums: np.ndarray) -> np.ndarray:
+    def _over_ranks(self, sums: np.ndarray, reduce_op: str = "sum") -> np.ndarray:
         if self.trainer.world_size == 1:
             return sums
         total = self.trainer.strategy.reduce(
-            torch.as_tensor(sums, device=self.device), reduce_op="sum"
+            torch.as_tensor(sums, device=self.device), reduce_op=reduce_op
         )
         return np.asarray(total.cpu().numpy())
 

@@ -66,6 +66,13 @@ def predictions(network: SpectrumClassifier, rows: SpectraRows) -> pd.DataFrame:
     )
 
 
+def dataset_of_rows(table: PinnedTable, scores: pd.DataFrame) -> pd.Series:
+    """dataset_id of each scored row, in the order of `scores`."""
+    parts = [batch.to_pandas() for batch in scan(table, ("dataset_id",))]
+    names = pd.concat(parts, ignore_index=True)["dataset_id"]
+    return names.iloc[scores["original_index"]].reset_index(drop=True)
+
+
 def add_metadata(table: PinnedTable, scores: pd.DataFrame) -> pd.DataFrame:
     """Join usi, mzml_filepath and scan_number onto predictions.
 

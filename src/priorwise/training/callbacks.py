@@ -9,7 +9,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
 from priorwise.errors import Interrupted
 from priorwise.learn.recorder import Recorder
@@ -97,6 +98,19 @@ class EpochReport(Callback):
     def _say(line: str) -> None:
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
+
+
+class LastingEarlyStopping(EarlyStopping):
+    """An `EarlyStopping` that remembers that it stopped.
+
+    Lightning would train one more epoch where a fit is resumed that was interrupted right after
+    its last one.
+    """
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop at once if it was decided before."""
+        if self.stopping_reason is not EarlyStoppingReason.NOT_STOPPED:
+            trainer.should_stop = True
 
 
 class MovableCheckpoint(ModelCheckpoint):

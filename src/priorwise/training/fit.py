@@ -11,19 +11,22 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import (
-    EarlyStopping,
-    TQDMProgressBar,
-)
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
 from priorwise.errors import Interrupted
 from priorwise.learn.recorder import Recorder
 from priorwise.learn.stopping import StopRequest
-from priorwise.training.callbacks import EpochReport, MovableCheckpoint, StopAtStep
+from priorwise.training.callbacks import (
+    EpochReport,
+    LastingEarlyStopping,
+    MovableCheckpoint,
+    StopAtStep,
+)
+from priorwise.training.degenerate import DegenerateStop, Judge
 
 #: monitors that are better when smaller; all others are better when larger
-MINIMISED = frozenset({"train_loss", "val_loss", "clamp_rate"})
+MINIMISED = frozenset({"train_loss", "val_loss", "nnpu_risk", "clamp_rate", "q_gap"})
 #: set for the ranks that Lightning starts, and to be forgotten after a fit
 RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -44,6 +47,10 @@ class FitPlan:
         Checkpoints go to `folder`/checkpoints.
     resume_from : pathlib.Path, optional
         Checkpoint to continue.
+    degenerate : callable, optional
+        Says of an epoch's metrics why its model is degenerate, or None.
+    degenerate_patience : int
+        Stop after so many such epochs in a row; 0 = never.
     """
 
     epochs: int
@@ -52,16 +59,31 @@ class FitPlan:
     devices: int
     folder: Path
     resume_from: Path | None = None
+    degenerate: Judge | None = None
+    degenerate_patience: int = 0
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """What a fit left behind."""
+    """What a fit left behind.
+
+    Attributes
+    ----------
+    best, last : pathlib.Path
+        Checkpoints.
+    best_metrics : dict
+        Metrics of the epoch kept as the best, and its number `best_epoch`.
+    epochs : int
+        Epochs run.
+    degenerate : str
+        Why training was stopped as degenerate; empty if it was not.
+    """
 
     best: Path
     last: Path
     best_metrics: dict[str, float]
     epochs: int
+    degenerate: str = ""
 
 
 def fit(
@@ -96,9 +118,11 @@ def fit(
         every_n_epochs=1,
         enable_version_counter=False,
     )
-    patience = EarlyStopping(plan.monitor, mode=mode, patience=plan.patience)
+    patience = LastingEarlyStopping(plan.monitor, mode=mode, patience=plan.patience)
     report = EpochReport(recorder, plan.epochs, plan.monitor, mode)
-    trainer = _trainer(plan, [report, patience, best, last, StopAtStep(stop, folder / "last.ckpt")])
+    watch = DegenerateStop(plan.degenerate or (lambda metrics: None), plan.degenerate_patience)
+    at_step = StopAtStep(stop, folder / "last.ckpt")
+    trainer = _trainer(plan, [report, patience, watch, best, last, at_step])
     try:
         with stop.deferred():
             trainer.fit(module, train, validation, ckpt_path=plan.resume_from, weights_only=True)
@@ -113,7 +137,13 @@ def fit(
         for name in RANK_VARIABLES:
             os.environ.pop(name, None)
     metrics = report.best_metrics
-    return FitResult(Path(best.best_model_path), folder / "last.ckpt", metrics, report.epochs)
+    return FitResult(
+        Path(best.best_model_path),
+        folder / "last.ckpt",
+        metrics,
+        report.epochs,
+        watch.reason,
+    )
 
 
 def processes(devices: int) -> int:
