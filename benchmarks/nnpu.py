@@ -172,7 +172,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         told = {"reference": "", "must reach": "", "reached": ""}
         if what.startswith("regret, MNIST") and line == "proxy_f1":
             told = judged(REGRET, regret.mean(), regret.max())
-        elif line == "true alpha":
+        elif line == "median's alpha":
             told = judged(ACMI, mean["accuracy"], 0)
         elif line.startswith("recommended") and (goal := TEST_GOALS.get(what[len("test, ") :])):
             inside = mean["accuracy"] >= goal.accuracy and mean["f1"] >= goal.f1

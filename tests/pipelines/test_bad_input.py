@@ -89,6 +89,7 @@ BAD_ROWS = {
         "string",
     ),
     "null label": (lambda t: with_value(t, "label", 5, None), "label", "row 5", "null"),
+    "null identifier": (lambda t: with_value(t, "dataset_id", 4, None), "dataset_id", "row 4"),
     "label 7": (lambda t: with_value(t, "label", 6, 7.0), "label", "row 6", "7"),
     "label NaN": (lambda t: with_value(t, "label", 6, float("nan")), "label", "row 6", "nan"),
     "NaN m/z": (

@@ -320,3 +320,68 @@ def test_failure_of_a_phase_ends_the_whole(workplace, tmp_path):
     assert states["bce_pretrain positive"] == "FINISHED"
     assert states["main positive"] == "FAILED"
     assert "RUNNING" not in states.values()
+
+
+@pytest.fixture
+def guide_monitor(tmp_path):
+    """A recipe that leaves phase 1's monitor to the guide, so that the two recipes differ there."""
+    recipe = tmp_path / "guide_monitor.yaml"
+    recipe.write_text(RECIPE.read_text().replace("bce_pretrain:\n  monitor: val_loss\n", ""))
+    return recipe
+
+
+def test_each_recipe_starts_from_its_own_phase_1(workplace, guide_monitor):
+    """Also when runs that are newer lie about, and a second time."""
+    assert workplace.phase("bce_pretrain", pos_weight=3).code == 0
+    stray = workplace.run("bce_pretrain").info.run_id
+    done = workplace.phase("main", config=guide_monitor, polarities="positive")
+    assert done.code == 0, done.err
+    assert "6 phases run now" in done.out
+    for run in workplace.runs("nnpu_train"):
+        tags = run.data.tags
+        assert tags["upstream.init"] == tags["upstream.bce"] != stray
+    truth = workplace.run("main").data.metrics
+    assert "truth.bce_pretrain.positive.auc" in truth
+    assert "truth.bce_pretrain.positive.censoring.auc" in truth
+    assert "bce_pretrain for censoring" in done.out
+    again = workplace.phase("main", config=guide_monitor, polarities="positive")
+    assert "0 phases run now, 6 reused" in again.out
+
+
+def test_truth_of_an_estimator_is_that_of_the_run_it_is_the_record_of(workplace, guide_monitor):
+    done = workplace.phase("main", config=guide_monitor, polarities="positive")
+    assert done.code == 0, done.err
+    truth = workplace.run("main").data.metrics
+    for run in workplace.runs("estimate_prior"):
+        error = run.data.metrics["pi"] - 0.454
+        assert truth[f"truth.pi_error.{run.data.tags['estimator']}.positive"] == pytest.approx(
+            error
+        )
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (None, "recommended: config"),
+        ("nnpu_train:\n  scenarioo: censoring\n", "scenarioo"),
+        ("no yaml: [", "recommended: config"),
+    ],
+)
+def test_bad_recommended_recipe_is_found_before_any_work(workplace, tmp_path, content, word):
+    recipe = tmp_path / "recommended.yaml"
+    if content is not None:
+        recipe.write_text(content)
+    done = workplace.phase("main", recommended=recipe)
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1 and word in done.err
+    assert [run.info.run_name for run in workplace.runs()] == ["main"]
+
+
+def test_published_scenario_with_another_recipe_is_pointed_out(again, tmp_path):
+    recipe = tmp_path / "mixed.yaml"
+    recipe.write_text(RECIPE.read_text() + "\nnnpu_train:\n  monitor: pu_f\n")
+    done = again.phase("main", config=recipe, polarities="positive", scenarios="published")
+    assert done.code == 0, done.err
+    assert (
+        "warning: the published scenario is trained with estimator e1 and monitor pu_f" in done.out
+    )

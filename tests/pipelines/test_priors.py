@@ -119,3 +119,46 @@ def test_calibration_never_reads_test_set_1(after_phase_2, simulated, tmp_path):
     done = after_phase_2.phase("estimate_prior", data_val=tmp_path / "moved")
     assert done.code == 2
     assert "is the validation table, too" in done.err
+
+
+def test_a_prior_by_another_estimator_is_named(after_phase_2):
+    first = after_phase_2.run("estimate_prior", "positive").info.run_id
+    done = after_phase_2.phase("estimate_prior", estimator="median")
+    assert done.code == 0, done.err
+    done = after_phase_2.phase("nnpu_train", polarities="positive", epochs=1)
+    assert done.code == 0, done.err
+    (line,) = [line for line in done.out.splitlines() if "the newest prior is used" in line]
+    assert "by median" in line and first in line and "by e1" in line
+    assert "by e1" in after_phase_2.run("nnpu_train").data.tags["resolve.warnings"]
+
+
+def test_biased_estimator_in_the_right_risk_is_warned_of(after_phase_2):
+    done = after_phase_2.phase("nnpu_train", polarities="positive", epochs=1, scenario="censoring")
+    assert done.code == 0, done.err
+    (line,) = [line for line in done.out.splitlines() if "puts pi too high" in line]
+    assert "-P estimator=median &&" in line
+    assert after_phase_2.run("nnpu_train").data.tags["prior.positive.estimator"] == "e1"
+
+
+def test_every_positive_labelled(after_phase_2):
+    """c = 1: no unlabelled row is positive."""
+    s = after_phase_2.run("estimate_prior", "positive").data.metrics["s"]
+    given = {"polarities": "positive", "prior_pos": repr(s), "override": True, "epochs": 1}
+    done = after_phase_2.phase("nnpu_train", **given)
+    assert done.code in (0, 3), done.err  # s read back may fall short of the table's by rounding
+    assert "Traceback" not in done.err
+    done = after_phase_2.phase("nnpu_train", scenario="case_control", **given)
+    assert done.code in (2, 3), done.err
+
+
+def test_degenerate_bce_run_is_not_built_on(after_phase_2):
+    good = after_phase_2.run("bce_pretrain", "positive").info.run_id
+    done = after_phase_2.phase("bce_pretrain", encoder_lr=1, linear_lr=1)
+    assert done.code == 0, done.err
+    bad = after_phase_2.run("bce_pretrain", "positive")
+    if "warning.degenerate_kept" not in bad.data.tags:
+        pytest.skip("this model learned in spite of the learning rate")
+    done = after_phase_2.phase("estimate_prior")
+    assert done.code == 0, done.err
+    assert "degenerate" in done.out
+    assert after_phase_2.run("estimate_prior").data.tags["upstream.bce"] == good

@@ -1,6 +1,5 @@
 """What the documents say can be done, can be done: commands, parameters, files, links, numbers."""
 
-import ast
 import io
 import re
 import shlex
@@ -13,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from priorwise.phases.prior_use import RECIPE
 from priorwise.pu.rates import alpha_of, class_prior
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -173,13 +173,8 @@ def test_every_phase_parameter_in_backticks_exists():
 
 
 def test_the_recipe_that_nnpu_train_recommends_is_the_one_in_the_readme():
-    tree = ast.parse((ROOT / "src/priorwise/phases/prior_use.py").read_text())
-    [command] = [
-        node.value.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and node.targets[0].id == "RECOMMENDED"
-    ]
-    assert parameters(shlex.split(command))["config"] == "configs/recommended.yaml"
+    assert RECIPE == "configs/recommended.yaml" and (ROOT / RECIPE).exists()
+    assert f"({RECIPE})" in README
 
 
 # --- the file tree --------------------------------------------------------------------------------

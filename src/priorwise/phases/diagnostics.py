@@ -44,8 +44,8 @@ def diagnose(
     track : RunTrack
     """
     held_out = ScoreTable.of(test["probability"], test["label"])
-    ranking = ranking_of(held_out, record.chosen.c)
-    track.metrics({"pu_auc": ranking})
+    ranking = ranking_of(held_out, record.estimates["median"].c)
+    track.metrics({"pu_auc": ranking} if ranking < 1 else {})
     check = scar_check(test["probability"], test["label"], test["dataset_id"])
     report_scar(check, ranking, track)
     fitted_on = ScoreTable.of(validation["probability"], validation["label"])
@@ -54,7 +54,8 @@ def diagnose(
         calibrated = held_out.with_scores(fit_calibrator(fitted_on, kind)(held_out.score))
         curves[kind] = reliability(calibrated)
     track.metrics({f"ece.{name}": curve.ece for name, curve in curves.items()})
-    mode = f"{record.polarity} mode, Test Set 1"
+    # what is drawn here holds for Test Set 1, whose s is not that of the training table
+    mode = f"{record.polarity} mode, Test Set 1 (s = {record.s_test:.3f})"
     for name, figure in figures(record, test, held_out, mode):
         track.figure(figure, name)
     track.figure(reliability_curves(curves, f"Calibration, {mode}"), "reliability")
@@ -80,7 +81,7 @@ def figures(
             record.estimator,
             record.interval.pi,
             prior.s,
-            f"pi by estimator, {record.polarity} mode",
+            f"pi of the training table (s = {prior.s:.3f}), {record.polarity} mode",
             interval_label=record.interval_label,
         ),
     )
@@ -100,7 +101,11 @@ def figures(
 
 
 def ranking_of(held_out: ScoreTable, c: float) -> float:
-    """Area under the ROC curve against y, from s and the positive share of the unlabelled rows."""
+    """Area under the ROC curve against y, from s and the positive share of the unlabelled rows.
+
+    1 says only that c cannot be true: with so many positives among the unlabelled rows, labelled
+    ones could not rank so far above them.
+    """
     s = np.repeat([1, 0], held_out.score.size)
     rows = np.concatenate([held_out.p, held_out.u])
     area = roc_auc_score(s, np.tile(held_out.score, 2), sample_weight=rows)
@@ -112,10 +117,11 @@ def report_scar(check: ScarCheck, ranking: float, track: RunTrack) -> None:
     """Log the check, and warn if one c does not describe all data sets."""
     track.metrics(check.metrics())
     line = check.line()
-    if check.violated and ranking < SHARP:
+    if check.violated and not SHARP <= ranking < 1:
+        known = f"a PU-AUC of {ranking:.3f} only" if ranking < 1 else "an unknown PU-AUC"
         line += (
-            f" (the scores rank with a PU-AUC of {ranking:.3f} only: below {SHARP}, data sets with "
-            "other class priors can look like this)"
+            f" (the scores rank with {known}: below {SHARP}, data sets with other class priors can "
+            "look like this)"
         )
     say(f"warning: {line}" if check.violated else line)
     if check.violated:
@@ -127,11 +133,15 @@ def report_scar(check: ScarCheck, ranking: float, track: RunTrack) -> None:
 def report_drift(record: PriorRecord, plan: Plan, history: History, track: RunTrack) -> None:
     """Compare c and s with the newest complete prior run on other training data."""
     train = plan.tables["training"]
+    # rows of one data set are alike: where there are several, chance is between data sets
+    unit = "dataset" if "dataset" in record.intervals else "row"
+    widest = record.intervals[unit][record.estimator]
     now = CurrentRates(
         estimator=record.estimator,
         c=record.chosen.c,
-        c_interval=record.interval.c,
-        unit=record.unit,
+        c_interval=widest.c,
+        s_interval=widest.s,
+        unit=unit,
         n_rows=train.n_rows(plan.polarity),
         n_labelled=train.n_labelled(plan.polarity),
     )

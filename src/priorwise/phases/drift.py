@@ -30,6 +30,8 @@ class CurrentRates:
         What the interval was drawn by: `row` or `dataset`.
     n_rows, n_labelled : int
         Rows and labelled rows of this polarity in the training table.
+    s_interval : Interval, optional
+        95 % interval of s, drawn by the same unit.
     """
 
     estimator: str
@@ -38,6 +40,7 @@ class CurrentRates:
     unit: str
     n_rows: int
     n_labelled: int
+    s_interval: Interval | None = None
 
     @property
     def s(self) -> float:
@@ -46,8 +49,9 @@ class CurrentRates:
 
     @property
     def s_error(self) -> float:
-        """Standard error of s, from binomial counts."""
-        return math.sqrt(self.s * (1 - self.s) / self.n_rows)
+        """Standard error of s, from its interval, but at least that of binomial counts."""
+        drawn = _error(self.s_interval) if self.s_interval else 0.0
+        return max(drawn, math.sqrt(self.s * (1 - self.s) / self.n_rows))
 
 
 @dataclass(frozen=True)
@@ -126,9 +130,9 @@ def drift(
     before = max(fit, key=lambda facts: (facts.start_time, facts.run_id))
     c, s = _c(before, current.estimator), before.metrics["s"]
     now = _error(current.c_interval)
-    then = _c_error(before, current)
+    then = _error_before(before, current, "c")
     c_error = math.hypot(now, now if math.isnan(then) else then)
-    s_error = math.hypot(current.s_error, _s_error(before))
+    s_error = math.hypot(current.s_error, _error_before(before, current, "s"))
     return Drift(
         run_id=before.run_id,
         polarity=polarity,
@@ -157,19 +161,15 @@ def _c(facts: RunFacts, estimator: str) -> float:
     return facts.metrics.get(f"c.{estimator}", math.nan)
 
 
-def _c_error(facts: RunFacts, current: CurrentRates) -> float:
-    """Standard error of the earlier c, by the same unit if there is one."""
+def _error_before(facts: RunFacts, current: CurrentRates, name: str) -> float:
+    """Standard error of the earlier c or s, by the same unit if there is one."""
     for unit in sorted(UNITS, key=lambda unit: unit != current.unit):
-        error = _error_of(facts, f"c.{current.estimator}.{unit}")
+        error = _error_of(facts, f"{name}.{current.estimator}.{unit}")
         if math.isfinite(error):
             return error
-    chosen = facts.params.get("cfg.estimator") == current.estimator
-    return _error_of(facts, "c") if chosen else math.nan
-
-
-def _s_error(facts: RunFacts) -> float:
-    """Standard error of the earlier s, from its interval."""
-    return _error_of(facts, "s")
+    # s is the same whichever estimator gave c
+    chosen = name == "s" or facts.params.get("cfg.estimator") == current.estimator
+    return _error_of(facts, name) if chosen else math.nan
 
 
 def _error_of(facts: RunFacts, name: str) -> float:

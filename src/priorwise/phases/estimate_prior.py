@@ -1,5 +1,6 @@
 """Phase 2: label frequency c on Test Set 1, labelled fraction s of the training table, pi = s/c."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -16,6 +17,7 @@ from priorwise.phases.lineage import (
     skipped_tag,
     snapshot,
 )
+from priorwise.phases.resolve import FEW_LABELLED
 from priorwise.pu.priors import MIXTURES, Estimator
 from priorwise.pu.rates import check_prior
 from priorwise.pu.record import COMPARED, PriorRecord
@@ -23,6 +25,9 @@ from priorwise.spectra.checkpoint import load_network
 from priorwise.spectra.facts import TableFacts
 from priorwise.tracking.fingerprint import file_sha256, fingerprint
 from priorwise.tracking.runs import RunTrack
+
+#: a factor between the label rates of two tables that is worth a word
+FAR = 2.0
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,9 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     try:
         record = estimate(plan, scored, file_sha256(checkpoint))
     except ValueError as error:
-        raise BadInput(f"scores of {plan.tables['test_1'].uri}: {error}") from error
+        raise BadInput(
+            f"{plan.tables['test_1'].uri}, scored by BCE run {plan.resolved.run_id}: {error}"
+        ) from error
     track.params({"record.bce_checkpoint": record.bce_checkpoint})
     track.params({"record.estimator": record.estimator})
     probability = scored.test["probability"]
@@ -142,6 +149,9 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     track.json(record.as_json(), "prior.json")
     track.text(scored.test.to_csv(index=False), "test_1_predictions.csv")
     announce(record, track)
+    for name, line in doubts(record, plan):
+        say(f"warning: {line}")
+        track.tags({f"warning.{name}": line})
     diagnose(record, scored.test, scored.validation, track)
     report_drift(record, plan, desk.track.history, track)
     unfit = check_prior(record.chosen.s, record.chosen.c, record.chosen.pi)
@@ -165,3 +175,32 @@ def announce(record: PriorRecord, track: RunTrack) -> None:
             line += "; recommended: estimator=median"
         say(f"warning: {line}")
         track.tags({"warning.estimators": line})
+
+
+def doubts(record: PriorRecord, plan: Plan) -> Iterator[tuple[str, str]]:
+    """Name and text of what a user should know before building on this prior."""
+    s, s_test = record.chosen.s, record.s_test
+    if not 1 / FAR < s_test / s < FAR:
+        yield (
+            "label_rates",
+            f"s is {s:.4f} in the training table and {s_test:.4f} in Test Set 1: c carries over "
+            "only if both were labelled in the same way",
+        )
+    labelled = plan.tables["training"].n_labelled(record.polarity)
+    if labelled < FEW_LABELLED:
+        yield (
+            "few_labelled",
+            f"the training table has {labelled} labelled rows of {record.polarity} polarity (fewer "
+            f"than {FEW_LABELLED}): s, and so pi, is uncertain",
+        )
+    median = record.estimates["median"]
+    unfit = check_prior(median.s, median.c, median.pi)
+    if unfit and record.estimator != "median":
+        yield "median", f"the median of the mixture estimators is unfit: {'; '.join(unfit)}"
+    weight = pos_weight_of(plan.resolved)
+    if weight != 1:
+        yield (
+            "pos_weight",
+            f"the BCE run was trained with pos_weight={weight:g}; it was taken out of the scores, "
+            "which e1 to e3 depend on",
+        )

@@ -100,4 +100,6 @@ def training_reasons(
     reasons = source_reasons(run, request, phase, by_id=by_id)
     if run.checkpoint_recorded is None:
         reasons.append("run has no checkpoint on record")
+    if "warning.degenerate_kept" in run.tags:
+        reasons.append(f"its model is degenerate: {run.tags['warning.degenerate_kept']}")
     return reasons

@@ -65,7 +65,10 @@ def estimate(plan: Plan, scored: Scored, bce_checkpoint: str) -> PriorRecord:
         estimator=config.estimator,
         estimates=estimate_priors(held_out, train.label_rate(plan.polarity), validation=validation),
         intervals=intervals(plan, scored),
-        n_datasets=scored.test.loc[labelled, "dataset_id"].nunique(),
+        n_datasets=min(
+            scored.test.loc[labelled, "dataset_id"].nunique(),
+            len(train.counts_by_dataset(plan.polarity)[0]),
+        ),
         polarity=plan.polarity,
         data_digest=train.digest,
         bce_run=plan.resolved.run_id,

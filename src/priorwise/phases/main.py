@@ -9,17 +9,20 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import get_args
+from typing import Any, get_args
 
 from priorwise.errors import BadInput, TrackingFailure
 from priorwise.phases.arguments import parse
+from priorwise.phases.bce_pretrain import BcePretrain
 from priorwise.phases.checks import at_least, polarity_list, writable_file
 from priorwise.phases.data import data_folder, read_test, training_tables
 from priorwise.phases.desk import Desk, Plan, Recipe, begin, say
 from priorwise.phases.estimate_prior import EstimatePrior, check_test_1
+from priorwise.phases.nnpu_train import NnpuTrain
 from priorwise.phases.results import PhaseResult, results_table
 from priorwise.phases.truth import add_truth
 from priorwise.pu.risk import Scenario
+from priorwise.spectra.facts import TableFacts
 from priorwise.tracking.fingerprint import PROJECT_ROOT, fingerprint
 from priorwise.tracking.runs import RunTrack
 from priorwise.tracking.search import RunFacts
@@ -73,7 +76,7 @@ class Main:
     @property
     def scenario_list(self) -> tuple[str, ...]:
         """Scenarios named."""
-        return tuple(part.strip() for part in self.scenarios.split(","))
+        return tuple(dict.fromkeys(part.strip() for part in self.scenarios.split(",")))
 
     def recipe_of(self, scenario: str, recipe: Recipe) -> Recipe:
         """The recipe of one scenario, given that of the command line."""
@@ -82,7 +85,17 @@ class Main:
         path = Path(self.recommended)
         if not path.is_absolute() and not path.exists():
             path = PROJECT_ROOT / path
-        return recipe.under(Recipe(str(path)))
+        try:
+            return recipe.under(Recipe(str(path)))
+        except BadInput as error:
+            raise BadInput(f"recommended: {error}") from error
+
+    def recipes(self, scenario: str, recipe: Recipe) -> tuple[Recipe, dict[str, Any]]:
+        """The recipe of one scenario, and what each phase makes of it."""
+        whole = self.recipe_of(scenario, recipe)
+        types = {"bce_pretrain": BcePretrain, "estimate_prior": EstimatePrior}
+        types |= {"nnpu_train": NnpuTrain}
+        return whole, {name: parse(name, kind, whole, []) for name, kind in types.items()}
 
 
 Config = Main
@@ -92,16 +105,18 @@ def prepare(config: Main, desk: Desk) -> Plan:
     """Find the data once, for all phases."""
     if config.out:
         writable_file("out", Path(config.out))
+    recipes = {scenario: config.recipes(scenario, desk.recipe) for scenario in config.scenario_list}
     folder = data_folder(config.data, desk)
     modes = polarity_list(config.polarities)
-    train, _ = training_tables(folder, "auto", modes, desk)
+    train, held_out = training_tables(folder, "auto", modes, desk)
+    for mode in modes:
+        held_out.require(mode, what="calibration")
     _, test_1 = read_test(folder, config.test_1, "test_1", desk)
     # found now, not after the first training
-    for scenario in config.scenario_list:
-        recipe = config.recipe_of(scenario, desk.recipe)
-        prior = parse("estimate_prior", EstimatePrior, recipe, [])
+    for scenario, (recipe, phases) in recipes.items():
         for mode in modes:
-            check_test_1(test_1, mode, prior.min_labelled)
+            check_test_1(test_1, mode, phases["estimate_prior"].min_labelled)
+        announce(scenario, recipe, phases)
     return Plan(
         phase="main",
         polarity=config.polarities,
@@ -112,6 +127,20 @@ def prepare(config: Main, desk: Desk) -> Plan:
     )
 
 
+def announce(scenario: str, recipe: Recipe, phases: dict[str, Any]) -> None:
+    """Say which recipe a scenario gets, and if that of the published one is not the guide's."""
+    estimator, monitor = phases["estimate_prior"].estimator, phases["nnpu_train"].monitor
+    say(
+        f"scenario {scenario}: recipe {recipe.path or 'of the guide'}; estimator {estimator}, "
+        f"monitor {monitor}"
+    )
+    if scenario == "published" and (estimator, monitor) != ("e1", "val_recall"):
+        say(
+            f"warning: the published scenario is trained with estimator {estimator} and monitor "
+            f"{monitor}, as the recipe says; the guide's are e1 and val_recall"
+        )
+
+
 def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     """Run what is not already there, then show everything side by side."""
     config, folder = plan.config, plan.resolved
@@ -120,11 +149,12 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     test_1 = [] if config.test_1 == "auto" else [f"--test_1={config.test_1}"]
 
     for scenario in config.scenario_list:
-        recipe = config.recipe_of(scenario, desk.recipe)
-        bce = {mode: workflow.phase(recipe, "bce_pretrain", f"--polarity={mode}") for mode in modes}
+        bce = {
+            mode: workflow.phase(scenario, "bce_pretrain", f"--polarity={mode}") for mode in modes
+        }
         priors = {
             mode: workflow.phase(
-                recipe,
+                scenario,
                 "estimate_prior",
                 f"--polarity={mode}",
                 f"--bce_run={bce[mode].run_id}",
@@ -133,11 +163,12 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
             for mode in modes
         }
         workflow.phase(
-            recipe,
+            scenario,
             "nnpu_train",
             f"--polarities={config.polarities}",
             f"--scenario={scenario}",
             *[f"--prior_{mode[:3]}={priors[mode].run_id}" for mode in modes],
+            *workflow.init_from(scenario, bce, plan.tables["training"]),
         )
 
     truth = add_truth(workflow.results, folder, config.test_3, desk)
@@ -165,10 +196,11 @@ class Workflow:
         self._track = track
         self.results: list[PhaseResult] = []
 
-    def phase(self, recipe: Recipe, name: str, *arguments: str) -> RunFacts:
+    def phase(self, scenario: str, name: str, *arguments: str) -> RunFacts:
         """One phase; the facts of its complete run."""
         began = time.monotonic()
         module = import_module(f"priorwise.phases.{name}")
+        recipe = self._config.recipe_of(scenario, self._desk.recipe)
         config = parse(name, module.Config, recipe, self._arguments(arguments))
         say(f"\n=== {name} {' '.join(arguments[:2]).replace('--', '')}")
         plan = module.prepare(config, self._desk)
@@ -183,8 +215,15 @@ class Workflow:
         else:
             say(f"reused: run {found.run_id} has the same fingerprint")
             self._track.tags({f"reused.{plan.run_name.replace(' ', '.')}": found.run_id})
-        self.results.append(PhaseResult(plan, found, time.monotonic() - began, reused))
+        self.results.append(PhaseResult(plan, found, time.monotonic() - began, reused, scenario))
         return found
+
+    def init_from(self, scenario: str, bce: dict[str, RunFacts], train: TableFacts) -> list[str]:
+        """Start phase 3 from this recipe's own phase 1, not from whatever run is the newest."""
+        _, phases = self._config.recipes(scenario, self._desk.recipe)
+        wanted = phases["nnpu_train"].init_from
+        mode = max(bce, key=train.n_labelled) if wanted == "auto" else wanted
+        return [f"--init_from={bce[mode].run_id}"] if mode in bce else []
 
     def _finished(self, plan: Plan) -> RunFacts | None:
         """A complete run of the same work on the same runs, its checkpoint still sound."""

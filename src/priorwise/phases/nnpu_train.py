@@ -7,7 +7,7 @@ from priorwise.errors import BadInput
 from priorwise.phases.candidates import RUN_ID, ChosenPrior, ChosenRun
 from priorwise.phases.checks import polarity_list
 from priorwise.phases.data import training_tables
-from priorwise.phases.desk import Desk, Plan
+from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.lineage import (
     Snapshot,
     checkpoint_of,
@@ -178,6 +178,8 @@ def _tags_of(priors: dict[str, ChosenPrior]) -> dict[str, str]:
     tags = {}
     for mode, prior in priors.items():
         tags[f"prior.{mode}.source"] = "run" if prior.run_id else "number"
+        if prior.estimator:
+            tags[f"prior.{mode}.estimator"] = prior.estimator
         if prior.overridden:
             tags[f"prior.{mode}.overridden"] = "true"
     return tags
@@ -186,6 +188,10 @@ def _tags_of(priors: dict[str, ChosenPrior]) -> dict[str, str]:
 def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     """Train, and leave checkpoints, model, history and curves on the run."""
     config, tables = plan.config, plan.tables
+    if not config.non_negative:
+        say("warning: non_negative=false: without the clamp the risk falls without end (overfits)")
+    if config.censoring_form != "weighted" and config.scenario != "censoring":
+        say(f"censoring_form={config.censoring_form} says nothing under scenario={config.scenario}")
     log_priors(plan, track)
     init = checkpoint_of(plan.resolved.init, desk) if plan.resolved.init else ""
     job = SpectraJob(

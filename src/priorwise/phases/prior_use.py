@@ -6,15 +6,18 @@ from typing import Any
 
 import pandas as pd
 
+from priorwise.errors import BadInput
 from priorwise.phases.data import SIMULATED
 from priorwise.phases.desk import Plan, say
 from priorwise.plots.sensitivity import prior_sensitivity
+from priorwise.pu.priors import VARIANCE_ONLY
 from priorwise.pu.rates import ClassPrior
 from priorwise.pu.risk import prior_in_loss
 from priorwise.pu.sensitivity import epochs_by_prior, prior_grid
 from priorwise.tracking.runs import RunTrack
 
-RECOMMENDED = "mlflow run . -e nnpu_train -P config=configs/recommended.yaml"
+RECIPE = "configs/recommended.yaml"
+RECOMMENDED = "mlflow run . -e nnpu_train"
 
 
 def log_priors(plan: Plan, track: RunTrack) -> None:
@@ -33,11 +36,26 @@ def log_priors(plan: Plan, track: RunTrack) -> None:
             f"phase 3, {mode}: scenario {plan.config.scenario}, "
             f"pi {prior.pi:.4f}, alpha {alpha:.4f}, in the loss {used:.4f}"
         )
+        if prior.estimator in VARIANCE_ONLY and plan.config.scenario != "published":
+            line = (
+                f"the {mode} prior is by {prior.estimator}, which puts pi too high where classes "
+                f"overlap; recommended ({RECIPE}): "
+                f"{recommended(plan.config, mode, prior.estimator)}"
+            )
+            say(f"warning: {line}")
+            track.tags({f"warning.estimator.{mode}": line})
+        if used <= 0:
+            raise BadInput(
+                f"prior of {mode} polarity: no unlabelled row is positive (pi {prior.pi:.4f} = s), "
+                "so that case_control has nothing to learn (expected pi above s)"
+            )
         if plan.config.scenario == "published":
+            times = f"{prior.pi / alpha:.2f}x" if alpha > 0 else "where it should be 0"
             line = (
                 f"the published risk puts pi = {prior.pi:.4f} ({mode}) where the unlabelled rows' "
-                f"positive share alpha = {alpha:.4f} belongs ({prior.pi / alpha:.2f}x): it "
-                f"over-predicts; recommended: {recommended(plan.config)}"
+                f"positive share alpha = {alpha:.4f} belongs ({times}): it "
+                f"over-predicts; recommended ({RECIPE}): "
+                f"{recommended(plan.config, mode, prior.estimator)}"
             )
             say(f"warning: {line}")
             track.tags({f"warning.over_predicts.{mode}": line})
@@ -47,15 +65,18 @@ def log_priors(plan: Plan, track: RunTrack) -> None:
     track.json(record, "prior.json")
 
 
-def recommended(config: Any) -> str:
-    """The command of the recommended recipe, on the same data and for the same model."""
-    entry, _, recipe = RECOMMENDED.partition(" -P config=")
-    words = [entry, f"-P config={config.config or recipe}"]
+def recommended(config: Any, mode: str, estimator: str) -> str:
+    """The commands of the recommended recipe, on the same data and for the same model."""
+    given = [f"-P config={shlex.quote(config.config or RECIPE)}"]
     if config.data != SIMULATED:
-        words.append(f"-P data={shlex.quote(config.data)}")
+        given.append(f"-P data={shlex.quote(config.data)}")
+    train, prior = [RECOMMENDED, *given], []
     if config.config:
-        words.append(f"-P scenario=censoring -P monitor=proxy_f1 (as in {recipe})")
-    return " ".join(words)
+        train.append("-P scenario=censoring -P monitor=proxy_f1")
+    if estimator != "median":
+        median = ["mlflow run . -e estimate_prior", *given, f"-P polarity={mode}"]
+        prior = [*median, "-P estimator=median", "&&"]
+    return " ".join([*prior, *train])
 
 
 def draw_sensitivity(plan: Plan, history: Path, track: RunTrack) -> None:

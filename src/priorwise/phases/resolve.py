@@ -74,6 +74,7 @@ def choose(
     if isinstance(chosen, Refusals):
         return chosen
     candidate = wanted[chosen.run.run_id]
+    fit = [wanted[run.run_id] for run, reasons in judged if not reasons]
     return ChosenPrior(
         request.polarity,
         candidate.c,
@@ -83,7 +84,11 @@ def choose(
         bce_run_id=candidate.bce.run_id if candidate.bce else "",
         estimator=candidate.estimator,
         skipped=chosen.skipped,
-        warnings=(*chosen.warnings, *_doubts(candidate, request, pretrained)),
+        warnings=(
+            *chosen.warnings,
+            *_doubts(candidate, request, pretrained),
+            *_other_estimators(candidate, fit),
+        ),
         intervals=candidate.intervals,
     )
 
@@ -114,6 +119,21 @@ def _doubts(
             f"{prior} comes from BCE run {candidate.bce.run_id}, but BCE run {newest.run_id} is "
             "newer: run estimate_prior again to use that one"
         )
+
+
+def _other_estimators(chosen: PriorCandidate, fit: Sequence[PriorCandidate]) -> Iterator[str]:
+    """Name the newest fit prior of each other estimator, if its pi is another."""
+    seen = {chosen.estimator}
+    for other in sorted(fit, key=lambda c: (-c.run.start_time, c.run.run_id)):
+        if other.estimator in seen:
+            continue
+        seen.add(other.estimator)
+        if abs(other.pi - chosen.pi) > NUMBER_TOLERANCE:
+            yield (
+                f"the newest prior is used, pi {chosen.pi:.4f} by {chosen.estimator} (run "
+                f"{chosen.run.run_id}); run {other.run.run_id} has pi {other.pi:.4f} by "
+                f"{other.estimator}: name it by its id to use it"
+            )
 
 
 def _newest(
@@ -162,7 +182,10 @@ def _from_number(
     c = request.s_train / pi if pi else math.inf
     unfit = check_prior(request.s_train, c, pi)
     if unfit:
-        return Refusals(f"prior {pi:g} for polarity {request.polarity}: {'; '.join(unfit)}")
+        return Refusals(
+            f"prior {pi:g} for polarity {request.polarity}: {'; '.join(unfit)}; expected a pi "
+            f"above s = {request.s_train:.4f} of the training table, and below 1"
+        )
     number = ChosenPrior(request.polarity, c, request.s_train, pi)
     known = choose(replace(request, spec="auto"), candidates, pretrained)
     if isinstance(known, Refusals):

@@ -1,5 +1,6 @@
 """The table that `main` prints: one line per phase and polarity."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -17,6 +18,8 @@ class PhaseResult:
 
     Attributes
     ----------
+    scenario : str
+        For which scenario it was run first.
     truth : dict of polarity -> str
         What the simulation knows: true c and pi, or accuracy and AUC against y.
     """
@@ -25,6 +28,7 @@ class PhaseResult:
     facts: RunFacts
     seconds: float
     reused: bool
+    scenario: str = ""
     truth: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -36,12 +40,14 @@ class PhaseResult:
 def results_table(results: list[PhaseResult]) -> pd.DataFrame:
     """Rows of the results, in the order of the work."""
     lines = []
+    labels = Counter((result.label, result.plan.polarity) for result in results)
     for result in results:
+        twice = labels[result.label, result.plan.polarity] > 1
         metrics = result.facts.metrics
         for mode in polarity_list(result.plan.polarity):
             lines.append(
                 {
-                    "phase": result.label,
+                    "phase": f"{result.label} for {result.scenario}" if twice else result.label,
                     "polarity": mode,
                     "run id": result.facts.run_id,
                     **{

@@ -1,6 +1,7 @@
 """What both spectra trainings share: options, the job itself, and logging its outcome."""
 
 import json
+import math
 import os
 import shutil
 from dataclasses import asdict, dataclass, replace
@@ -229,7 +230,9 @@ def _log_outcome(
     best_epoch = result.best_metrics.get("best_epoch", float("nan"))
     track.metrics({**recalls, **judged, "best_epoch": best_epoch, "epochs_run": float(len(epochs))})
     track.tags({"checkpoint.path": best, "checkpoint.sha256": file_sha256(result.best)})
-    say(f"best checkpoint: {result.best.name}")
+    monitor = plan.config.monitor
+    value = result.best_metrics.get(monitor, float("nan"))
+    say(f"kept: epoch {best_epoch + 1:.0f}, {monitor} {value:.4f} ({result.best.name})")
     # a classifier of s never exceeds c: without recall at .5 it may still rank perfectly
     if recalls.get("recall") == 0 and plan.phase == "nnpu_train":
         line = "the kept epoch finds none of the labelled validation rows: this model is of no use"
@@ -241,6 +244,14 @@ def _warn_of_degenerate(result: FitResult, objective: Objective, track: RunTrack
     """Tag a training that was stopped, and a kept epoch that is no better."""
     if result.degenerate:  # said when it happened
         track.tags({"warning.degenerate": result.degenerate})
+    best = result.best_metrics
+    if best.get("pu_auc", 0.0) >= 1 or best.get("proxy_f1", 0.0) > 1:
+        line = (
+            f"pu_auc {best.get('pu_auc', math.nan):.4f}, proxy_f1 {best['proxy_f1']:.4f} at the "
+            "kept epoch: such values cannot be, pi is too high for these scores"
+        )
+        say(f"warning: {line}")
+        track.tags({"warning.pi_too_high": line})
     reason = objective.degenerate_in_a_polarity(result.best_metrics)
     if reason:
         say(f"warning: the kept epoch's model is degenerate: {reason}")

@@ -44,13 +44,18 @@ def add_truth(results: list[PhaseResult], folder: str, test_3: str, desk: Desk) 
         for mode in polarity_list(result.plan.polarity):
             if result.plan.phase == "estimate_prior":
                 result.truth[mode] = f"c {true[mode]['c']:.4f} pi {true[mode]['pi']:.4f}"
-                for name in JUDGED_ESTIMATORS:
+                own = result.plan.config.estimator
+                for name in dict.fromkeys([own, *JUDGED_ESTIMATORS]):
                     error = result.facts.metrics[f"pi.{name}"] - true[mode]["pi"]
-                    metrics[f"truth.pi_error.{name}.{mode}"] = error
+                    key = f"truth.pi_error.{name}.{mode}"
+                    # a run's own estimator counts; of the others the first run's
+                    metrics[key] = error if name == own else metrics.get(key, error)
             else:
                 judged = _judge(result, folder, mode, desk.track.history)
                 result.truth[mode] = "acc {accuracy:.4f} AUC {auc:.4f}".format(**judged)
                 name = ".".join(("truth", *result.label.split(), mode))
+                if f"{name}.auc" in metrics:  # the same phase, trained for another scenario, too
+                    name = f"{name}.{result.scenario}"
                 metrics.update({f"{name}.{key}": value for key, value in judged.items()})
     return metrics
 

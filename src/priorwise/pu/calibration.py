@@ -100,6 +100,8 @@ def _platt(validation: ScoreTable) -> Calibrator:
     target = np.repeat([1, 0], f.size)
     model.fit(np.concatenate([f, f]), target, np.concatenate([validation.p, validation.u]))
     slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
+    if slope < 0:  # a calibrator keeps the order; flat is the nearest that does
+        slope, offset = 0.0, float(logit(validation.s))
     return lambda score: np.asarray(expit(slope * _logit(score) + offset))
 
 

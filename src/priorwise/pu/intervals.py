@@ -157,13 +157,14 @@ def bootstrap_priors(
     rows = held_out.scores()
     weights = _weights(held_out.datasets(), unit, rng)
     rates = _rates(train, unit, rng)
+    (calibration_rng,) = rng.spawn(1)  # so that all else is drawn alike with and without
     again = any(name in CALIBRATED for name in names) and validation is not None
     fitted = validation.scores() if again and validation is not None else None
 
     drawn: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
     for _ in range(resamples):
         table, s = rows.table(next(weights)), next(rates)
-        refitted = fitted.table(_by_row(len(fitted), rng)) if fitted else None
+        refitted = fitted.table(_by_row(len(fitted), calibration_rng)) if fitted else None
         lacks_kind = [not (t.n_p and t.n_u) for t in (table, refitted) if t is not None]
         if any(lacks_kind) or table.score.size < 2 or not 0 < s < 1:
             continue

@@ -19,7 +19,7 @@ from typing import Literal, get_args
 from priorwise.pu.calibration import CALIBRATIONS, fit_calibrator
 from priorwise.pu.elkan_noto import e1, e2, e3
 from priorwise.pu.mixture import bbe, kde_em, tice
-from priorwise.pu.rates import alpha_of
+from priorwise.pu.rates import alpha_of, class_prior
 from priorwise.pu.score_table import ScoreTable
 
 Estimator = Literal[
@@ -59,7 +59,7 @@ class Estimate:
     @property
     def pi(self) -> float:
         """Class prior s / c over all rows; nan without a c above 0."""
-        return self.s / self.c if self.c > 0 else math.nan
+        return class_prior(self.s, self.c) if self.c > 0 else math.nan
 
     @property
     def alpha(self) -> float:

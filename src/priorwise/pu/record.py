@@ -26,7 +26,7 @@ class PriorRecord:
     intervals : mapping of str -> mapping of str -> PriorIntervals
         Per unit (`row`, `dataset`) and estimator; at least `row` for `estimator`.
     n_datasets : int
-        Data sets of Test Set 1 with labelled rows.
+        Data sets of Test Set 1 with labelled rows, or of the training table, whichever are fewer.
     polarity : str
     data_digest : str
         Content digest of the training table that s was counted on.
@@ -96,7 +96,7 @@ class PriorRecord:
             values[f"{name}.low"], values[f"{name}.high"] = ends
         for unit, known in self.intervals.items():
             for estimator, intervals in known.items():
-                for name in ("c", "pi", "alpha"):
+                for name in ("c", "s", "pi", "alpha"):
                     low, high = getattr(intervals, name)
                     values[f"{name}.{estimator}.{unit}.low"] = low
                     values[f"{name}.{estimator}.{unit}.high"] = high

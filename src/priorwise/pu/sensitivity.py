@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 from priorwise.pu.rates import FloatArray
 from priorwise.pu.selection import proxy_accuracy, proxy_f1
 
+#: how close to 0 and 1 a class prior is tried
+EDGE = 1e-6
 #: r, q of every epoch and one pi -> score of every epoch; larger is better
 Criterion = Callable[[FloatArray, FloatArray, float], FloatArray]
 
@@ -61,8 +63,8 @@ def prior_grid(low: float, high: float, points: int = 41) -> FloatArray:
     ValueError
         If the interval is empty or lies outside (0, 1), or there are too few points.
     """
-    first, last = max(low, 1e-3), min(high, 1 - 1e-3)
-    if not first <= last:
+    first, last = np.clip([low, high], EDGE, 1 - EDGE)
+    if not (low <= high and low < 1 and high > 0):
         raise ValueError(f"pi: expected an interval that meets (0, 1), got {low} to {high}")
     if points < 2:
         raise ValueError(f"points: expected at least 2, got {points}")

@@ -77,6 +77,8 @@ def check_rows(batch: pa.RecordBatch, where: str, first_row: int = 0) -> None:
     for name in MODEL_COLUMNS:
         null = batch.column(name).is_null().to_numpy(zero_copy_only=False)
         refuse(null, name, lambda _: "null", "a value")
+    null = batch.column("dataset_id").is_null().to_numpy(zero_copy_only=False)
+    refuse(null, "dataset_id", lambda _: "null", "the name of the data set")
     label = batch.column("label").to_numpy(zero_copy_only=False)
     refuse(~np.isin(label, (0, 1)), "label", lambda r: f"label {label[r]:g}", "0 or 1")
     precursor = batch.column("precursor_mz").to_numpy(zero_copy_only=False)

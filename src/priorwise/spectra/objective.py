@@ -1,5 +1,6 @@
 """What a spectra training minimises, and what its state has to look like to be of use."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -55,6 +56,9 @@ class Objective:
         For cross-entropy only constant scores count: a perfect score of s never exceeds c, so
         that calling no row positive is normal where c < 0.5.
         """
+        for name in ("val_loss", "score_spread"):
+            if not math.isfinite(metrics.get(name, 0.0)):
+                return f"{name} = {metrics[name]}: the scores are not finite"
         spread = metrics.get("score_spread", float("nan"))
         if self.kind == "bce" or not self.pi:
             return degenerate(None, spread)

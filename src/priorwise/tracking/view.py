@@ -16,6 +16,7 @@ COLUMNS = (
     "tags.`polarity`",
     "tags.`estimator`",
     "tags.`scenario`",
+    "params.`cfg.monitor`",
     "metrics.`c`",
     "metrics.`s`",
     "metrics.`pi`",

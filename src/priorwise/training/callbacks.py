@@ -76,14 +76,15 @@ class EpochReport(Callback):
         self._remember(metrics)
         if trainer.is_global_zero:
             seconds = time.monotonic() - self._began
-            shown = "  ".join(f"{k} {metrics[k]:.4f}" for k in SHOWN if k in metrics)
+            names = dict.fromkeys((*SHOWN, self._monitor))
+            shown = "  ".join(f"{k} {metrics[k]:.4f}" for k in names if k in metrics)
             self._say(f"  epoch {self.epochs}/{self._n_epochs}  {shown}  ({seconds:.1f} s)")
             self._recorder.epoch(metrics, trainer.current_epoch)
 
     def _remember(self, metrics: dict[str, float]) -> None:
         value = metrics.get(self._monitor, math.nan)
         best = self.best_metrics.get(self._monitor, math.nan)
-        if not self.best_metrics or self._sign * value > self._sign * best:
+        if not math.isfinite(best) or self._sign * value > self._sign * best:
             self.best_metrics = {**metrics, "best_epoch": float(self.epochs - 1)}
 
     def state_dict(self) -> dict[str, Any]:

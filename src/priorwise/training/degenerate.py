@@ -8,6 +8,8 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
+from priorwise.pu.selection import LEAST_SPREAD
+
 #: metrics of an epoch -> why its model is degenerate, or None
 Judge = Callable[[Mapping[str, float]], str | None]
 
@@ -69,7 +71,8 @@ class DegenerateStop(Callback):
 
     def _on_its_way(self, metrics: Mapping[str, float]) -> bool:
         falls = metrics.get("val_loss", math.inf) < self._lowest_loss
-        return falls and metrics.get("q", 1.0) < 0.5
+        ranks = metrics.get("score_spread", math.inf) >= LEAST_SPREAD
+        return falls and ranks and metrics.get("q", 1.0) < 0.5
 
     def state_dict(self) -> dict[str, Any]:
         """The count so far, for a resumed fit."""
