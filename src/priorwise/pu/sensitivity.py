@@ -142,7 +142,9 @@ def thresholds_by_prior(score: ArrayLike, labelled: ArrayLike, pi: ArrayLike) ->
     distinct, place = np.unique(-f, return_inverse=True)  # from the highest score down
     rate = np.cumsum(np.bincount(place)) / f.size
     recall = np.cumsum(np.bincount(place, weights=s)) / s.sum()
-    kept = np.abs(rate - grid[:, None]).argmin(axis=1)
+    above = np.minimum(np.searchsorted(rate, grid), rate.size - 1)
+    below = np.maximum(above - 1, 0)
+    kept = np.where(grid - rate[below] <= rate[above] - grid, below, above)
     return _sensitivity(grid, -distinct[kept], recall[kept], rate[kept])
 
 
