@@ -28,6 +28,8 @@ from priorwise.tracking.runs import RunTrack
 
 #: a factor between the label rates of two tables that is worth a word
 FAR = 2.0
+#: below, the ends of a percentile interval hang on a few resamples
+ENOUGH_RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,12 @@ def doubts(record: PriorRecord, plan: Plan) -> Iterator[tuple[str, str]]:
     unfit = check_prior(median.s, median.c, median.pi)
     if unfit and record.estimator != "median":
         yield "median", f"the median of the mixture estimators is unfit: {'; '.join(unfit)}"
+    if plan.config.resamples < ENOUGH_RESAMPLES:
+        yield (
+            "resamples",
+            f"intervals rest on {plan.config.resamples} resamples (expected {ENOUGH_RESAMPLES} or "
+            "more): their ends are coarse",
+        )
     weight = pos_weight_of(plan.resolved)
     if weight != 1:
         yield (
