@@ -50,10 +50,11 @@ test: lint ## lint, then every test but the slow ones
 test-all: lint ## lint, then every test
 	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest
 
+bench-demo: export OMP_NUM_THREADS = 1
 bench-demo: setup ## what the demo recipe reaches over three seeds, against the simulation's truth
 	"$(BIN)/python" benchmarks/demo_seeds.py
 
-# One core a process: two processes of one thread each are quickest, and repeatable.
+# One thread a process: repeatable, and two processes side by side are quickest.
 bench-priors: export OMP_NUM_THREADS = 1
 bench-priors: export OMP_WAIT_POLICY = PASSIVE
 bench-priors: setup ## priors and nnPU where the truth is known, against published figures
