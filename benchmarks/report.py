@@ -2,8 +2,9 @@
 
 import multiprocessing
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,17 +23,32 @@ def run_jobs(
 
     Processes are forked: what the caller loaded is there without being sent.
     """
-    torch.set_num_threads(1)  # before the fork; each job has one core
-    torch.set_flush_denormal(True)  # weights that decay to almost nothing would be slow
-    if n_processes == 1:
-        return [function(job) for job in tqdm(jobs, desc=note)]
-    results: dict[int, Result] = {}
-    context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(n_processes, mp_context=context) as pool:
-        waiting = {pool.submit(function, job): i for i, job in enumerate(jobs)}
-        for done in tqdm(as_completed(waiting), total=len(jobs), desc=note):
-            results[waiting[done]] = done.result()
-    return [results[i] for i in range(len(jobs))]
+    with own_arithmetic():  # before the fork: the processes inherit it
+        if n_processes == 1:
+            return [function(job) for job in tqdm(jobs, desc=note)]
+        results: dict[int, Result] = {}
+        context = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(n_processes, mp_context=context) as pool:
+            waiting = {pool.submit(function, job): i for i, job in enumerate(jobs)}
+            for done in tqdm(as_completed(waiting), total=len(jobs), desc=note):
+                results[waiting[done]] = done.result()
+        return [results[i] for i in range(len(jobs))]
+
+
+@contextmanager
+def own_arithmetic() -> Iterator[None]:
+    """One thread, and no subnormal numbers: weights that decay to almost nothing would be slow.
+
+    Both are put back afterwards, for whatever else this process does.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
 
 
 def cores() -> int:

@@ -109,3 +109,14 @@ def test_the_printed_table_is_aligned_and_names_a_group_once() -> None:
 def test_results_come_in_the_order_of_the_jobs_whatever_the_processes() -> None:
     jobs = [3, 1, 2]
     assert report.run_jobs(float, jobs, 2, "test") == report.run_jobs(float, jobs, 1, "test")
+
+
+def test_arithmetic_is_put_back():
+    """Later tests of this process need subnormal numbers."""
+    smallest = np.float64(5e-324)
+    with report.own_arithmetic():
+        assert smallest / 1 == 0
+    assert smallest / 1 > 0
+    with pytest.raises(ZeroDivisionError), report.own_arithmetic():
+        raise ZeroDivisionError
+    assert smallest / 1 > 0
