@@ -143,8 +143,12 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
         raise BadInput(
             f"{plan.tables['test_1'].uri}, scored by BCE run {plan.resolved.run_id}: {error}"
         ) from error
-    track.params({"record.bce_checkpoint": record.bce_checkpoint})
-    track.params({"record.estimator": record.estimator})
+    track.params(
+        {
+            "record.bce_checkpoint": record.bce_checkpoint,
+            "record.estimator": record.estimator,
+        }
+    )
     probability = scored.test["probability"]
     spread = {"score.min": probability.min(), "score.max": probability.max()}
     track.metrics({**record.metrics(), **spread})

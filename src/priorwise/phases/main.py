@@ -90,22 +90,38 @@ class Main:
         except BadInput as error:
             raise BadInput(f"recommended: {error}") from error
 
-    def recipes(self, scenario: str, recipe: Recipe) -> tuple[Recipe, dict[str, Any]]:
-        """The recipe of one scenario, and what each phase makes of it."""
-        whole = self.recipe_of(scenario, recipe)
-        types = {"bce_pretrain": BcePretrain, "estimate_prior": EstimatePrior}
-        types |= {"nnpu_train": NnpuTrain}
-        return whole, {name: parse(name, kind, whole, []) for name, kind in types.items()}
-
 
 Config = Main
+PHASES = {"bce_pretrain": BcePretrain, "estimate_prior": EstimatePrior, "nnpu_train": NnpuTrain}
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What is read once, before any work: a file that changes meanwhile changes nothing.
+
+    Attributes
+    ----------
+    folder : str
+        Where the tables lie.
+    recipes : dict of scenario -> Recipe
+    settings : dict of scenario -> dict of phase -> configuration
+        What each phase makes of the scenario's recipe.
+    """
+
+    folder: str
+    recipes: dict[str, Recipe]
+    settings: dict[str, dict[str, Any]]
 
 
 def prepare(config: Main, desk: Desk) -> Plan:
     """Find the data once, for all phases."""
     if config.out:
         writable_file("out", Path(config.out))
-    recipes = {scenario: config.recipes(scenario, desk.recipe) for scenario in config.scenario_list}
+    recipes = {name: config.recipe_of(name, desk.recipe) for name in config.scenario_list}
+    settings: dict[str, dict[str, Any]] = {
+        scenario: {name: parse(name, kind, recipe, []) for name, kind in PHASES.items()}
+        for scenario, recipe in recipes.items()
+    }
     folder = data_folder(config.data, desk)
     modes = polarity_list(config.polarities)
     train, held_out = training_tables(folder, "auto", modes, desk)
@@ -113,17 +129,17 @@ def prepare(config: Main, desk: Desk) -> Plan:
         held_out.require(mode, what="calibration")
     _, test_1 = read_test(folder, config.test_1, "test_1", desk)
     # found now, not after the first training
-    for scenario, (recipe, phases) in recipes.items():
+    for scenario, phases in settings.items():
         for mode in modes:
             check_test_1(test_1, mode, phases["estimate_prior"].min_labelled)
-        announce(scenario, recipe, phases)
+        announce(scenario, recipes[scenario], phases)
     return Plan(
         phase="main",
         polarity=config.polarities,
         config=config,
         tables={"training": train},
         fingerprint=fingerprint("main", asdict(config), [train.digest], {}),
-        resolved=folder,
+        resolved=Resolved(folder, recipes, settings),
     )
 
 
@@ -143,9 +159,9 @@ def announce(scenario: str, recipe: Recipe, phases: dict[str, Any]) -> None:
 
 def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     """Run what is not already there, then show everything side by side."""
-    config, folder = plan.config, plan.resolved
+    config, folder = plan.config, plan.resolved.folder
     modes = polarity_list(config.polarities)
-    workflow = Workflow(config, folder, desk, track)
+    workflow = Workflow(config, plan.resolved, desk, track)
     test_1 = [] if config.test_1 == "auto" else [f"--test_1={config.test_1}"]
 
     for scenario in config.scenario_list:
@@ -189,9 +205,9 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
 class Workflow:
     """Runs phases as nested runs, or finds complete ones of the same fingerprint."""
 
-    def __init__(self, config: Main, folder: str, desk: Desk, track: RunTrack) -> None:
+    def __init__(self, config: Main, resolved: Resolved, desk: Desk, track: RunTrack) -> None:
         self._config = config
-        self._folder = folder
+        self._resolved = resolved
         self._desk = desk
         self._track = track
         self.results: list[PhaseResult] = []
@@ -200,7 +216,7 @@ class Workflow:
         """One phase; the facts of its complete run."""
         began = time.monotonic()
         module = import_module(f"priorwise.phases.{name}")
-        recipe = self._config.recipe_of(scenario, self._desk.recipe)
+        recipe = self._resolved.recipes[scenario]
         config = parse(name, module.Config, recipe, self._arguments(arguments))
         say(f"\n=== {name} {' '.join(arguments[:2]).replace('--', '')}")
         plan = module.prepare(config, self._desk)
@@ -220,8 +236,7 @@ class Workflow:
 
     def init_from(self, scenario: str, bce: dict[str, RunFacts], train: TableFacts) -> list[str]:
         """Start phase 3 from this recipe's own phase 1, not from whatever run is the newest."""
-        _, phases = self._config.recipes(scenario, self._desk.recipe)
-        wanted = phases["nnpu_train"].init_from
+        wanted = self._resolved.settings[scenario]["nnpu_train"].init_from
         mode = max(bce, key=train.n_labelled) if wanted == "auto" else wanted
         return [f"--init_from={bce[mode].run_id}"] if mode in bce else []
 
@@ -251,4 +266,4 @@ class Workflow:
 
     def _arguments(self, arguments: tuple[str, ...]) -> list[str]:
         seed = [] if self._config.seed is None else [f"--seed={self._config.seed}"]
-        return [*arguments, f"--data={self._folder}", *seed]
+        return [*arguments, f"--data={self._resolved.folder}", *seed]

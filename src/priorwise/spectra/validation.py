@@ -11,8 +11,8 @@ from priorwise.pu import selection
 from priorwise.pu.risk_sums import RiskSums
 from priorwise.pu.score_histogram import ScoreHistogram
 from priorwise.spectra.objective import Objective
+from priorwise.spectra.schema import POLARITIES
 
-POLARITIES = ("positive", "negative")
 #: (sums or extremes of one rank, "sum" or "max") -> the same over all ranks
 OverRanks = Callable[[NDArray[np.float64], str], NDArray[np.float64]]
 
@@ -65,13 +65,14 @@ class ValidationTally:
         recall, q = hits / labelled if labelled else float("nan"), predicted / rows
         metrics = {"val_loss": bce / rows, "val_recall": recall, "q": q}
         metrics["pu_f"] = selection.pu_f(recall, q)
-        areas = self._labelled_aucs(over_ranks)
+        seen = self._all_seen()
+        areas = _labelled_aucs(seen, over_ranks)
         if self._objective.pi:
             risk = RiskSums(over_ranks(self._risk.values, "sum"))
             metrics |= self._of_priors(counts, risk, areas)
         else:
             metrics["labelled_auc"] = _mean_where_defined(areas, counts[:, 0])
-        metrics["score_spread"] = self._spread(over_ranks)
+        metrics["score_spread"] = _spread(seen[0], over_ranks)
         return metrics
 
     def _of_priors(
@@ -122,25 +123,28 @@ class ValidationTally:
                 metrics[f"{name}.{mode}"] = float(prior[row])
         return metrics
 
-    def _labelled_aucs(self, over_ranks: OverRanks) -> NDArray[np.float64]:
-        """Area of labelled against unlabelled rows of each polarity; nan where undefined."""
-        logits, s, positive_mode = self._all_seen()
-        modes = (positive_mode > 0.5, positive_mode < 0.5)
-        counts = [ScoreHistogram.of(logits[mode], s[mode] > 0.5).counts for mode in modes]
-        return np.array(
-            [ScoreHistogram(of).labelled_auc() for of in over_ranks(np.stack(counts), "sum")]
-        )
-
-    def _spread(self, over_ranks: OverRanks) -> float:
-        """Highest minus lowest logit."""
-        logits = self._all_seen()[0]
-        ends = (logits.max(), (-logits).max()) if len(logits) else (-np.inf, -np.inf)
-        return float(over_ranks(np.array(ends), "max").sum())
-
     def _all_seen(self) -> tuple[NDArray[np.float64], ...]:
         if not self._seen:
             return (np.zeros(0),) * 3
         return tuple(np.concatenate(values) for values in zip(*self._seen, strict=True))
+
+
+def _labelled_aucs(
+    seen: tuple[NDArray[np.float64], ...], over_ranks: OverRanks
+) -> NDArray[np.float64]:
+    """Area of labelled against unlabelled rows of each polarity; nan where undefined."""
+    logits, s, positive_mode = seen
+    modes = (positive_mode > 0.5, positive_mode < 0.5)
+    counts = [ScoreHistogram.of(logits[mode], s[mode] > 0.5).counts for mode in modes]
+    return np.array(
+        [ScoreHistogram(of).labelled_auc() for of in over_ranks(np.stack(counts), "sum")]
+    )
+
+
+def _spread(logits: NDArray[np.float64], over_ranks: OverRanks) -> float:
+    """Highest minus lowest logit."""
+    ends = (logits.max(), (-logits).max()) if len(logits) else (-np.inf, -np.inf)
+    return float(over_ranks(np.array(ends), "max").sum())
 
 
 def _mean_where_defined(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
