@@ -11,7 +11,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo lint test test-all bench-demo bench-priors clean
+.PHONY: help setup demo lint test test-all screenshots bench-demo bench-priors clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,7 +48,11 @@ test: lint ## lint, then every test but the slow ones
 	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest -m "not slow"
 
 test-all: lint ## lint, then every test
+	"$(BIN)/python" -m pip install --quiet --editable '.[dev,spark,raw]'
 	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest
+
+screenshots: setup ## the pictures of the UI that the README shows, from the demo's recipe (needs chromium)
+	PATH="$(BIN):$$PATH" PRIORWISE_SCREENSHOTS=docs/ui "$(BIN)/python" -m pytest tests/ui
 
 bench-demo: export OMP_NUM_THREADS = 1
 bench-demo: setup ## what the demo recipe reaches over three seeds, against the simulation's truth

@@ -47,7 +47,7 @@ from priorwise.pu.rates import ClassPrior, PolarityPriors, alpha_of
 from priorwise.pu.risk import logistic_loss
 from priorwise.pu.risk_sums import RiskSums
 from priorwise.pu.score_table import ScoreTable
-from priorwise.spectra.rows import load_rows
+from priorwise.spectra.read_rows import load_rows
 from priorwise.spectra.schema import CATEGORICAL_SETTINGS, NUMERIC_SETTINGS, POLARITIES
 from priorwise.spectra.simulate import Simulation, read_truth, write
 from priorwise.store.tables import open_pinned

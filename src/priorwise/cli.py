@@ -21,6 +21,11 @@ PHASES = (
     "predict",
     "estimate_prior",
     "nnpu_train",
+    "select_threshold",
+    "evaluate",
+    "promote",
+    "score",
+    "import_checkpoint",
 )
 USAGE_FLAGS = {"-h", "--help"}
 
@@ -67,6 +72,7 @@ def _set_environment() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="mlflow")
     warnings.filterwarnings("ignore", message=".*treespec.*")
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 

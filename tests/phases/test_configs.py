@@ -37,14 +37,26 @@ SECTIONS = {
     "bce_pretrain": ("training", "bce_pretrain"),
     "estimate_prior": ("estimate_prior",),
     "nnpu_train": ("training", "nnpu_train"),
+    "select_threshold": ("select_threshold",),
+    "evaluate": ("evaluate",),
+    "promote": ("promote",),
     "predict": ("predict",),
+    "score": ("score",),
+    "import_checkpoint": ("import_checkpoint",),
 }
 #: parameters that a phase cannot do without
-NEEDED = {"ingest": ["--inputs=run.mzML"], "predict": [f"--model={'0' * 32}"]}
+NEEDED = {
+    "ingest": ["--inputs=run.mzML"],
+    "predict": [f"--model={'0' * 32}"],
+    "score": ["--inputs=run.mzML"],
+    "import_checkpoint": ["--checkpoint=best.ckpt"],
+}
 #: said on the command line: where a phase works, how fast, and the run at hand
 ELSEWHERE = {
-    *("data", "data_val", "test_1", "table", "polarity", "polarities", "bce_run", "model"),
-    *("inputs", "library", "dataset_id", "split"),
+    *("data", "data_val", "test_1", "test_2", "test_3", "table"),
+    *("polarity", "polarities", "bce_run", "model"),
+    *("inputs", "library", "dataset_id", "split", "checkpoint", "name"),
+    *("action", "version"),
     *("num_workers", "devices"),
     *("seed", "config", "out", "resume"),
 }

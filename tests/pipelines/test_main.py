@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 
 import pandas as pd
@@ -10,10 +11,15 @@ from tests.pipelines.workplace import RECIPE, Workplace
 
 from priorwise.pu.priors import ESTIMATORS
 from priorwise.spectra.checkpoint import load_network
+from priorwise.spectra.facts import inspect
 from priorwise.spectra.module import SpectraModule
+from priorwise.spectra.read_rows import load_rows
+from priorwise.spectra.scoring import score_rows
+from priorwise.spectra.simulate import read_truth
 
 TRAININGS = ("bce_pretrain", "nnpu_train")
-PHASES = ("bce_pretrain", "estimate_prior", "nnpu_train")
+#: phases on the training table, and on test sets
+PHASES, JUDGING = ("bce_pretrain", "estimate_prior", "nnpu_train"), ("select_threshold", "evaluate")
 SECONDS = 300
 
 
@@ -63,7 +69,7 @@ def trained(done):
 
 def test_runs_are_nested_finished_and_complete(whole):
     (parent,) = whole.runs("main")
-    assert len(whole.runs()) == 1 + len(children(whole)) == 9
+    assert len(whole.runs()) == 1 + len(children(whole)) == 13
     for run in whole.runs():
         assert run.info.status == "FINISHED"
         tags = run.data.tags
@@ -81,17 +87,21 @@ def test_run_names_say_what_they_are(whole):
         "estimate_prior negative median",
         "estimate_prior positive e1",
         "estimate_prior positive median",
+        "evaluate both censoring",
+        "evaluate both published",
         "nnpu_train both censoring",
         "nnpu_train both published",
+        "select_threshold both censoring",
+        "select_threshold both published",
     ]
     assert whole.run("main").info.run_name == "main both"
 
 
 def test_tags_of_the_contract(whole):
-    digests = set()
+    digests = {}
     for run in children(whole):
         tags, params = run.data.tags, run.data.params
-        assert tags["phase"] in PHASES
+        assert tags["phase"] in PHASES + JUDGING
         assert tags["polarity"] in ("positive", "negative", "both")
         assert tags["schema"] == "spectra/1"
         assert tags["data.version"] == "1"
@@ -99,8 +109,10 @@ def test_tags_of_the_contract(whole):
         assert tags["git.dirty"] in ("true", "false", "unknown")
         for name in ("phase", "polarity", "schema", "data.digest", "fingerprint"):
             assert params[f"contract.{name}"] == tags[name]
-        digests.add(tags["data.digest"])
-    assert len(digests) == 1
+        digests.setdefault(tags["phase"], set()).add(tags["data.digest"])
+    assert {len(found) for found in digests.values()} == {1}
+    assert len(set.union(*(digests[phase] for phase in PHASES))) == 1
+    assert len(set.union(*digests.values())) == 3  # the training table, Test Sets 2 and 3
     for run in whole.runs("nnpu_train"):
         for mode in ("positive", "negative"):
             prior = prior_behind(whole, run, mode)
@@ -112,6 +124,41 @@ def test_tags_of_the_contract(whole):
             assert warned == (run.data.tags["scenario"] == "published")
         # more rows of positive mode are labelled: training starts from that network
         assert run.data.tags["upstream.init"] == whole.run("bce_pretrain", "positive").info.run_id
+
+
+def judging(place, scenario):
+    """Training, threshold and evaluation of a scenario."""
+    return [
+        next(r for r in place.runs(phase) if r.data.tags.get("scenario") == scenario)
+        for phase in ("nnpu_train", *JUDGING)
+    ]
+
+
+@pytest.mark.parametrize("scenario", ["published", "censoring"])
+def test_each_training_has_its_own_threshold_and_evaluation(whole, scenario):
+    training, chosen, evaluated = (run.data for run in judging(whole, scenario))
+    assert chosen.tags["upstream.model"] == training.tags["model.id"]
+    assert evaluated.tags["upstream.model"] == chosen.tags["model.id"]
+    for judged in (chosen, evaluated):
+        assert judged.tags["upstream.training"] == judging(whole, scenario)[0].info.run_id
+    assert evaluated.metrics["threshold"] == chosen.metrics["threshold"]
+    assert evaluated.tags["threshold.source"] == "stored"
+
+
+def test_evaluation_is_compared_with_the_true_classes(whole):
+    """On Test Set 3, at the threshold, from the predictions of the training's model."""
+    truth = whole.run("main").data.metrics
+    place = whole.data
+    training, _, evaluated = judging(whole, "censoring")
+    network, threshold = load_network(whole.checkpoint(training)), evaluated.data.metrics
+    pinned, _ = inspect(str(place), "test_3/test_data")
+    for mode in ("positive", "negative"):
+        rows = load_rows(pinned, mode)
+        y = read_truth(str(place), "test_3/test_data")["y"].to_numpy()[rows.row.numpy()]
+        kept = score_rows(network, rows) >= threshold["threshold"]
+        name = f"truth.evaluate.censoring.{mode}"
+        assert truth[f"{name}.recall"] == pytest.approx(kept[y == 1].mean())
+        assert truth[f"{name}.precision"] == pytest.approx(y[kept].mean())
 
 
 def test_effective_configuration_is_logged_once(whole):
@@ -172,7 +219,7 @@ def test_artifacts_of_the_contract(whole):
             assert whole.artifact(run, "checkpoints/last.ckpt").exists()
             assert len(pd.read_csv(whole.artifact(run, "history.csv"))) == 4
             assert whole.artifact(run, "figures/training_curves.png").stat().st_size > 1000
-            same, other = load_network(best), load_network(whole.artifact(run, "model"))
+            same, other = load_network(best), load_network(whole.network_folder(run))
             for ours, theirs in zip(same.parameters(), other.parameters(), strict=True):
                 assert (ours == theirs).all()
     for run in whole.runs("estimate_prior"):
@@ -188,6 +235,8 @@ def test_tables_read_are_dataset_inputs(whole):
         "bce_pretrain": {"training", "validation"},
         "estimate_prior": {"training", "validation", "test_1"},
         "nnpu_train": {"training", "validation"},
+        "select_threshold": {"test_2"},
+        "evaluate": {"test_3"},
     }
     for phase, roles in wanted.items():
         for run in whole.runs(phase):
@@ -197,21 +246,33 @@ def test_tables_read_are_dataset_inputs(whole):
                 source = json.loads(dataset.source)
                 assert dataset.source_type == "lance"
                 assert source["version"] == 1 and len(dataset.digest) <= 36
-            assert json.loads(inputs["training"].source)["uri"].endswith("train_data")
-            assert inputs["training"].digest == run.data.tags["data.digest"]
+            first = "training" if "training" in roles else min(roles)
+            folder = {"training": "train_data"}.get(first, f"{first}/test_data")
+            assert json.loads(inputs[first].source)["uri"].endswith(folder)
+            assert inputs[first].digest == run.data.tags["data.digest"]
 
 
 def test_table_of_results(whole):
     table = pd.read_csv(whole.folder / "results.csv")
     logged = pd.read_csv(whole.artifact(whole.run("main"), "results.csv"))
     assert table.equals(logged)
-    assert len(table) == 10  # one line for each phase and polarity
-    assert {"phase", "polarity", "run id", "c", "s", "pi", "truth", "recall", "seconds"} == set(
-        table
-    )
+    assert len(table) == 18  # one line for each phase and polarity
+    before = ["phase", "polarity", "run id", "c", "s", "pi", "truth", "recall"]
+    assert list(table) == [*before, "threshold", "kept", "precision", "seconds"]
     assert set(table["run id"]) == {run.info.run_id for run in children(whole)}
-    assert table["truth"].notna().all()
-    for word in ("nnpu_train published", "nnpu_train censoring", "8 phases run now, 0 reused"):
+    chosen = table["phase"].str.startswith("select_threshold")
+    assert table.loc[~chosen, "truth"].notna().all()
+    of_phase = table["phase"].str.split().str[0]
+    assert (table["threshold"].notna() == of_phase.isin(JUDGING)).all()
+    for line in table[of_phase.isin(JUDGING)].itertuples():
+        found = whole.client.get_run(line._3).data.metrics
+        assert line.recall == found[f"recall.{line.polarity}"]
+        assert line.threshold == found["threshold"]
+        assert line.kept == found[f"share_kept.{line.polarity}"]
+        assert line.precision == found[f"precision.{line.polarity}"]
+    for line in table[of_phase == "evaluate"].itertuples():
+        assert re.fullmatch(r"recall [01]\.\d{4} precision [01]\.\d{4}", line.truth)
+    for word in ("nnpu_train published", "nnpu_train censoring", "12 phases run now, 0 reused"):
         assert word in whole.stdout
     assert "epoch 4/4" in whole.stderr  # progress is seen
 
@@ -228,7 +289,7 @@ def test_second_main_trains_nothing(again):
     done = again.phase("main")
     assert done.code == 0, done.err
     assert trained(done) == []
-    assert "0 phases run now, 8 reused" in done.out
+    assert "0 phases run now, 12 reused" in done.out
     (new,) = [run for run in again.runs() if run.info.run_id not in before]
     reused = {v for k, v in new.data.tags.items() if k.startswith("reused.")}
     assert reused == before - {again.runs("main")[1].info.run_id}
@@ -251,29 +312,55 @@ def test_only_what_depends_on_a_damaged_checkpoint_runs_again(again, damage):
         spoil(path)
     done = again.phase("main")
     assert done.code == 0, done.err
-    assert [line.split(" bce_run")[0] for line in trained(done)] == [
+    assert [re.split(" bce_run| model", line)[0] for line in trained(done)] == [
         "bce_pretrain polarity=negative",
         "estimate_prior polarity=negative",
         "nnpu_train polarities=both scenario=published",
+        *JUDGING,
         "estimate_prior polarity=negative",
         "nnpu_train polarities=both scenario=censoring",
+        *JUDGING,
     ]
     new = again.run("bce_pretrain", "negative").info.run_id
     assert again.run("estimate_prior", "negative").data.tags["upstream.bce"] == new
-    assert again.phase("main").out.count("reused: run") == 8
+    assert again.phase("main").out.count("reused: run") == 12
 
 
 def test_damaged_final_model_is_trained_again(again):
     again.checkpoint(again.run("nnpu_train")).unlink()
     done = again.phase("main")
     assert done.code == 0, done.err
-    assert len(trained(done)) == 1 and trained(done)[0].startswith("nnpu_train")
+    assert [line.split()[0] for line in trained(done)] == ["nnpu_train", *JUDGING]
+
+
+@pytest.mark.parametrize("damage", ["changed", "gone"])
+def test_damaged_model_of_a_threshold_is_made_again(again, damage):
+    weights = again.network_folder(again.run("select_threshold")) / "model.safetensors"
+    if damage == "gone":
+        weights.unlink()
+    else:
+        spoil(weights)
+    done = again.phase("main")
+    assert done.code == 0, done.err
+    assert [line.split()[0] for line in trained(done)] == [*JUDGING]
+    assert "its model is gone or has changed" in done.out
+    assert "0 phases run now, 12 reused" in again.phase("main").out
+
+
+def test_another_rule_leaves_the_training_as_it_is(again, tmp_path):
+    recipe = tmp_path / "rule.yaml"
+    threshold = "select_threshold:\n  min_labelled: 3\n"
+    recipe.write_text(RECIPE.read_text().replace(threshold, f"{threshold}  rule: keep\n"))
+    done = again.phase("main", config=recipe)
+    assert done.code == 0, done.err
+    assert [line.split()[0] for line in trained(done)] == [*JUDGING, *JUDGING]
+    assert again.run("select_threshold").data.tags["rule"] == "keep 90"
 
 
 def test_another_seed_runs_everything_again(again):
     done = again.phase("main", seed=2, scenarios="censoring", polarities="positive")
     assert done.code == 0, done.err
-    assert len(trained(done)) == 3
+    assert len(trained(done)) == 5
     assert again.runs()[0].data.tags.get("complete") == "true"
 
 
@@ -297,17 +384,79 @@ def test_stopped_main_goes_on_where_it_was(workplace, monkeypatch):
     }
     done = workplace.phase("main", scenarios="censoring")
     assert done.code == 0, done.err
-    assert len(trained(done)) == 4
+    assert len(trained(done)) == 6
     assert not any("bce_pretrain polarity=positive" in line for line in trained(done))
 
 
-def test_test_set_that_is_too_small_is_found_before_any_training(workplace, tmp_path):
+@pytest.mark.parametrize(("phase", "test"), [("estimate_prior", 1), ("select_threshold", 2)])
+def test_test_set_that_is_too_small_is_found_before_any_training(workplace, tmp_path, phase, test):
     recipe = tmp_path / "many.yaml"
-    recipe.write_text(RECIPE.read_text().replace("min_labelled: 3", "min_labelled: 1000"))
+    section = f"{phase}:\n  min_labelled: "
+    recipe.write_text(RECIPE.read_text().replace(f"{section}3", f"{section}1000"))
     done = workplace.phase("main", config=recipe, polarities="positive")
     assert done.code == 2
-    assert "min_labelled" in done.err
+    assert "min_labelled=1000" in done.err and f"test_{test}" in done.err
     assert [run.info.run_name for run in workplace.runs()] == ["main"]
+
+
+def without(folder, source, *tests):
+    """A folder of the tables in which some test sets are missing."""
+    folder.mkdir()
+    for path in source.iterdir():
+        if path.name not in tests:
+            (folder / path.name).symlink_to(path)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("missing", "line", "phases"),
+    [
+        (("test_2", "test_3"), "no threshold is selected, and no model evaluated", 3),
+        (("test_2",), "no threshold is selected, and no model evaluated", 3),
+        (("test_3",), "no model is evaluated", 4),
+    ],
+)
+def test_without_a_test_set_its_phases_are_left_out(workplace, tmp_path, missing, line, phases):
+    data = without(tmp_path / "less", workplace.data, *missing)
+    done = workplace.phase("main", data=data, polarities="positive", scenarios="censoring")
+    assert done.code == 0, done.err
+    assert f"no {missing[0]} in {data}: {line}" in done.out
+    assert f"{phases} phases run now" in done.out
+    assert len(workplace.runs("evaluate")) == 0
+
+
+def test_test_set_that_was_named_must_be_there(workplace, tmp_path):
+    data = without(tmp_path / "less", workplace.data, "test_2", "test_3")
+    for name in ("test_2", "test_3"):
+        done = workplace.phase("main", data=data, **{name: tmp_path / "nowhere"})
+        assert done.code == 2
+        (line,) = done.err.splitlines()
+        assert "nowhere" in line
+    assert {run.info.run_name for run in workplace.runs()} == {"main"}
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "role"),
+    [
+        ("test_2", "validation_data", "validation"),
+        ("test_3", "test_1/test_data", "test_1"),
+        ("test_3", "test_2/test_data", "test_2"),
+    ],
+)
+def test_test_set_used_before_is_found_before_any_training(workplace, tmp_path, name, other, role):
+    (tmp_path / "test_data").symlink_to(workplace.data / other)
+    done = workplace.phase("main", **{name: tmp_path})
+    assert done.code == 2
+    assert f"is the {role} table, too" in done.err
+    assert [run.info.run_name for run in workplace.runs()] == ["main"]
+
+
+def test_test_sets_elsewhere_are_used(again, tmp_path):
+    """Named explicitly, they are the same tables: nothing runs again but what is new."""
+    (tmp_path / "elsewhere").symlink_to(again.data / "test_2")
+    done = again.phase("main", test_2=tmp_path / "elsewhere")
+    assert done.code == 0, done.err
+    assert trained(done) == []
 
 
 def test_failure_of_a_phase_ends_the_whole(workplace, tmp_path):
@@ -336,7 +485,7 @@ def test_each_recipe_starts_from_its_own_phase_1(workplace, guide_monitor):
     stray = workplace.run("bce_pretrain").info.run_id
     done = workplace.phase("main", config=guide_monitor, polarities="positive")
     assert done.code == 0, done.err
-    assert "6 phases run now" in done.out
+    assert "10 phases run now" in done.out
     for run in workplace.runs("nnpu_train"):
         tags = run.data.tags
         assert tags["upstream.init"] == tags["upstream.bce"] != stray
@@ -345,7 +494,7 @@ def test_each_recipe_starts_from_its_own_phase_1(workplace, guide_monitor):
     assert "truth.bce_pretrain.positive.censoring.auc" in truth
     assert "bce_pretrain for censoring" in done.out
     again = workplace.phase("main", config=guide_monitor, polarities="positive")
-    assert "0 phases run now, 6 reused" in again.out
+    assert "0 phases run now, 10 reused" in again.out
 
 
 def test_truth_of_an_estimator_is_that_of_the_run_it_is_the_record_of(workplace, guide_monitor):

@@ -4,6 +4,7 @@ import lance
 import numpy as np
 import pandas as pd
 import pytest
+from tests.pipelines.workplace import own_process
 
 COLUMNS = ["original_index", "probability", "label", "precursor_mz"]
 METADATA = ["usi", "mzml_filepath", "scan_number"]
@@ -39,7 +40,10 @@ def test_columns_in_table_order(place, rows):
     assert found["probability"].between(0, 1).all() and found["probability"].nunique() > 10
     run = place.run("predict")
     assert place.artifact(run, "predictions.csv").exists()
-    assert run.data.tags["upstream.model"] == model
+    assert (
+        run.data.tags["upstream.model"]
+        == (place.run("bce_pretrain", "positive").data.tags["model.id"])
+    )
     assert run.data.tags["complete"] == "true"
     again = predicted(place, model=model)
     assert again.equals(found)
@@ -70,8 +74,12 @@ def test_registered_model(place):
     run = place.run("bce_pretrain", "positive")
     client = place.client
     client.create_registered_model("tiny")
-    source = f"{run.info.artifact_uri}/model"
-    version = client.create_model_version("tiny", source, run.info.run_id).version
+    model_id = run.data.tags["model.id"]
+    with own_process(place):  # the registry looks the model up in the process's own store
+        made = client.create_model_version(
+            "tiny", f"models:/{model_id}", run.info.run_id, model_id=model_id
+        )
+    version = made.version
     client.set_registered_model_alias("tiny", "champion", version)
     by_run = predicted(place, model=run.info.run_id)
     assert predicted(place, model="models:/tiny@champion").equals(by_run)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
+from tests.pipelines.stand_in_s3 import stand_in_s3
 
 from priorwise.errors import BadInput
 from priorwise.spectra.facts import inspect
@@ -14,32 +14,18 @@ BUCKET = "tables"
 
 
 @pytest.fixture(scope="module")
-def endpoint():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def credentials():
+    with stand_in_s3() as variables:
+        yield variables
 
 
 @pytest.fixture
-def credentials(endpoint):
-    return {
-        "MLFLOW_S3_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-
-
-@pytest.fixture
-def store(endpoint, credentials, monkeypatch):
+def store(credentials, monkeypatch):
     """A client of the stand-in; the variables are those of a user."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     for name, value in credentials.items():
         monkeypatch.setenv(name, value)
-    client = boto3.client("s3", endpoint_url=endpoint)
+    client = boto3.client("s3", endpoint_url=credentials["MLFLOW_S3_ENDPOINT_URL"])
     client.create_bucket(Bucket=BUCKET)
     return client
 

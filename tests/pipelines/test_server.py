@@ -1,23 +1,13 @@
 """The same work over HTTP as with the embedded file, and what happens when no server answers."""
 
 import socket
-import subprocess
-import sys
 import time
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
+from tests.pipelines.tracking_server import free_port, tracking_server
 from tests.pipelines.workplace import Workplace
 
-START = 120
 NUMBERS = ("c", "s", "pi", "alpha", "pi.low", "pi.high")
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
@@ -25,39 +15,10 @@ def served(empty_store, simulated, tmp_path_factory):
     """A workplace whose store is an `mlflow server` of one worker that also keeps artifacts."""
     folder = tmp_path_factory.mktemp("server")
     behind = Workplace.copy_of(empty_store, folder / "store", simulated)
-    uri = f"http://127.0.0.1:{free_port()}"
-    place = Workplace(folder / "work", simulated, uri, {"MLFLOW_EXPERIMENT_NAME": "served"})
-    place.folder.mkdir()
-    server = behind.start(
-        [
-            *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
-            *("--host", "127.0.0.1", "--port", uri.rsplit(":", 1)[1]),
-            *("--backend-store-uri", behind.uri),
-            *("--artifacts-destination", folder / "artifacts"),
-        ],
-        # its job runners are ten more processes, of no use here
-        {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-    )
-    try:
-        until = time.monotonic() + START
-        while not answers(uri):
-            assert server.poll() is None and time.monotonic() < until, behind.stderr
-            time.sleep(0.2)
+    with tracking_server(behind, folder / "artifacts") as uri:
+        place = Workplace(folder / "work", simulated, uri, {"MLFLOW_EXPERIMENT_NAME": "served"})
+        place.folder.mkdir()
         yield place
-    finally:
-        server.terminate()
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-
-
-def answers(uri):
-    try:
-        with urlopen(f"{uri}/health", timeout=5):
-            return True
-    except (URLError, OSError):
-        return False
 
 
 def test_same_numbers_as_with_the_embedded_store(served, after_phase_2):

@@ -48,7 +48,12 @@ class Workplace:
         """A workplace that begins with the runs and artifacts of another."""
         shutil.copytree(source, folder)
         with sqlite3.connect(folder / STORE) as database:
-            for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
+            for table, column in (
+                ("runs", "artifact_uri"),
+                ("experiments", "artifact_location"),
+                ("logged_models", "artifact_location"),
+                ("model_versions", "storage_location"),
+            ):
                 database.execute(
                     f"UPDATE {table} SET {column} = replace({column}, ?, ?)",
                     (str(source), str(folder)),
@@ -59,7 +64,7 @@ class Workplace:
     def flags(self, phase: str, parameters: Mapping[str, Any]) -> list[str]:
         """Command line of a phase: the recipe and the tables, unless others are given."""
         given = {"config": RECIPE, "data": self.data}
-        if phase in ("simulate", "ingest"):  # they make tables
+        if phase in ("simulate", "ingest", "score", "promote"):  # they make tables, or read others
             del given["data"]
         given |= parameters
         return [f"--{name}={value}" for name, value in given.items()]
@@ -147,6 +152,15 @@ class Workplace:
     def artifact(self, run: Any, name: str) -> Path:
         """Where an artifact of a run lies in a local store."""
         return Path(run.info.artifact_uri.removeprefix("file://")) / name
+
+    def model(self, run: Any) -> Path:
+        """The pyfunc model a run logged, in a local store."""
+        logged = self.client.get_logged_model(run.data.tags["model.id"])
+        return Path(logged.artifact_location.removeprefix("file://"))
+
+    def network_folder(self, run: Any) -> Path:
+        """Weights and description of the model a run logged, in a local store."""
+        return self.model(run) / "artifacts" / "network"
 
     def checkpoint(self, run: Any) -> Path:
         """The best checkpoint of a run, in a local store."""

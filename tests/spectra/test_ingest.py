@@ -159,6 +159,20 @@ def test_a_small_library_labels_its_rows_and_is_credited(tmp_path):
     assert report.tables["train_data"].labelled == 1
 
 
+def test_rows_that_score_would_refuse_are_rows_still_and_are_told(tmp_path):
+    marked = MadeScan(1)
+    wide = MadeScan(2, level=2, ms1=1, window=(10.0, 10.0))
+    sampled = MadeScan(3, mz=np.repeat(np.arange(100.0, 180, 10), 3) + [0, 0.001, 0.002] * 8)
+    sampled.intensity = [5.0, 10.0, 5.0] * 8
+    write_mzml(tmp_path / "a.mzML", [marked, wide, sampled, MadeScan(4, level=2, ms1=3)])
+    report = build(tmp_path / "a.mzML", tmp_path / "out")
+    counts = report.files[0].counts
+    assert (counts.rows, counts.wide_windows, counts.partner_in_profile_mode) == (2, 1, 1)
+    assert [r["ms2_scan_number"] for r in rows(tmp_path / "out" / "train_data")] == [2, 4]
+    said = "\n".join(report.warnings)
+    assert "1 row(s) have an MS1 in profile mode" in said and "more than 5 Th" in said
+
+
 def refused(match, *arguments, **options):
     with pytest.raises(BadInput, match=match) as caught:
         build(*arguments, **options)

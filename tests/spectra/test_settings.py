@@ -38,6 +38,18 @@ def test_nothing_stated_is_all_missing_and_all_zero():
     np.testing.assert_array_equal(normalise(raw, stats), np.zeros((1, 22)))
 
 
+def test_a_setting_that_no_training_row_states_stays_out_whatever_its_value():
+    raw = raw_settings({"Conversion Parameter C": -4.1e7, "Charge State": 3})[None]
+    known = tuple(int(name != "Conversion Parameter C") for name in NUMERIC_SETTINGS)
+    stats = SettingsStats((0.0,) * 14, (1.0,) * 14, known, 1, "train_data")
+    z = normalise(raw, stats)[0]
+    assert z[NUMERIC_SETTINGS.index("Conversion Parameter C")] == 0
+    assert z[NUMERIC_SETTINGS.index("Charge State")] == 3
+    published = SettingsStats((0.0,) * 14, (1e7,) * 14, (0,) * 14, 0, "published")
+    z = normalise(raw, published)[0]
+    assert z[NUMERIC_SETTINGS.index("Conversion Parameter C")] == pytest.approx(-4.1)
+
+
 @pytest.mark.parametrize(
     ("named", "missing"),
     [

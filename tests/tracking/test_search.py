@@ -191,8 +191,3 @@ def test_checkpoint_path_that_leads_out_of_the_run(runs, history, escape):
     assert history.checkpoint_sha256(facts) is None
     with pytest.raises((BadInput, TrackingFailure)):
         history.checkpoint(facts)
-
-
-def test_model_address_that_leads_nowhere(history):
-    with pytest.raises(TrackingFailure, match="models:/nothing@champion: the artifact cannot"):
-        history.fetch_model("models:/nothing@champion")

@@ -118,3 +118,16 @@ class ChosenPrior:
     skipped: tuple[Refused, ...] = ()
     warnings: tuple[str, ...] = ()
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def described(self) -> dict[str, float | str]:
+        """The prior as a model's description keeps it."""
+        found: dict[str, float | str] = {
+            "c": self.c,
+            "s": self.s,
+            "pi": self.pi,
+            "run_id": self.run_id,
+            "estimator": self.estimator,
+        }
+        for name, (low, high) in sorted(self.intervals.items()):
+            found |= {f"{name}.low": low, f"{name}.high": high}
+        return found

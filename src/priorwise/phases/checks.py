@@ -23,6 +23,18 @@ def within(name: str, value: float, low: float, high: float, *, open_low: bool =
         raise BadInput(f"{name}: {value} (expected a finite number in {left}{low:g}, {high:g}])")
 
 
+def probability_or_auto(name: str, value: str) -> float | None:
+    """The probability that `value` says; None for auto."""
+    if value == "auto":
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        raise BadInput(f"{name}: {value!r} (expected auto or a number in [0, 1])") from None
+    within(name, number, 0, 1)
+    return number
+
+
 def polarity_name(value: str, parameter: str = "polarity") -> str:
     """Give `positive` or `negative` for that name or the guide's 1 or 0."""
     name = POLARITY_SPELLINGS.get(value, value)

@@ -93,6 +93,17 @@ def read_test(data: str, data_test: str, name: str, desk: Desk) -> tuple[PinnedT
     return read_table(where, "test_data", desk)
 
 
+def require_labelled(test: TableFacts, polarity: str, min_labelled: int, what: str) -> None:
+    """Refuse a test set with too few labelled rows of `polarity` for `what`."""
+    test.require(polarity, what=what)
+    labelled = test.n_labelled(polarity)
+    if labelled < min_labelled:
+        raise BadInput(
+            f"{test.uri}: {labelled} labelled rows of {polarity} polarity "
+            f"(min_labelled={min_labelled} needed for {what})"
+        )
+
+
 def training_tables(
     data: str, data_val: str, modes: Sequence[str], desk: Desk
 ) -> tuple[TableFacts, TableFacts]:

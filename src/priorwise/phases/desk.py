@@ -47,6 +47,11 @@ class Recipe:
         "predict",
         "estimate_prior",
         "nnpu_train",
+        "select_threshold",
+        "evaluate",
+        "promote",
+        "score",
+        "import_checkpoint",
         "main",
     )
 
@@ -146,7 +151,8 @@ class Plan:
     @property
     def variant(self) -> str:
         """The scenario or estimator that tells this run from another one of its phase."""
-        return getattr(self.config, "scenario", "") or getattr(self.config, "estimator", "")
+        own = getattr(self.config, "scenario", "") or getattr(self.config, "estimator", "")
+        return own or self.tags.get("scenario", "")
 
     def contract(self) -> dict[str, str]:
         """The facts that a later resolution compares."""

@@ -6,7 +6,7 @@ from typing import Literal
 
 from priorwise.errors import BadInput
 from priorwise.phases.checks import at_least, polarity_name
-from priorwise.phases.data import read_table, read_test
+from priorwise.phases.data import read_table, read_test, require_labelled
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.diagnostics import diagnose, report_drift
 from priorwise.phases.held_out import estimate, pos_weight_of, score
@@ -22,7 +22,6 @@ from priorwise.pu.priors import MIXTURES, Estimator
 from priorwise.pu.rates import check_prior
 from priorwise.pu.record import COMPARED, PriorRecord
 from priorwise.spectra.checkpoint import load_network
-from priorwise.spectra.facts import TableFacts
 from priorwise.tracking.fingerprint import file_sha256, fingerprint
 from priorwise.tracking.runs import RunTrack
 
@@ -97,7 +96,7 @@ def prepare(config: EstimatePrior, desk: Desk) -> Plan:
     validation.require(polarity, what="calibration")
     test.require_other_than(train, "c")
     test.require_other_than(validation, "c", "validation")
-    check_test_1(test, polarity, config.min_labelled)
+    require_labelled(test, polarity, config.min_labelled, "c")
     wanted = request(config.bce_run, polarity, train, desk)
     chosen, facts = resolve_bce(wanted, snapshot(desk.track.history, config.bce_run), desk)
     if pos_weight_of(facts) != 1 and not config.undo_pos_weight:
@@ -120,17 +119,6 @@ def prepare(config: EstimatePrior, desk: Desk) -> Plan:
         tags={"estimator": config.estimator, **skipped_tag(chosen)},
         resolved=facts,
     )
-
-
-def check_test_1(test: TableFacts, polarity: str, min_labelled: int) -> None:
-    """Refuse a Test Set 1 with too few labelled rows to estimate c on."""
-    test.require(polarity, what="c")
-    labelled = test.n_labelled(polarity)
-    if labelled < min_labelled:
-        raise BadInput(
-            f"{test.uri}: {labelled} labelled rows of {polarity} polarity "
-            f"(min_labelled={min_labelled} needed for c)"
-        )
 
 
 def run(plan: Plan, desk: Desk, track: RunTrack) -> None:

@@ -13,7 +13,7 @@ from priorwise.pu.priors import estimate_priors
 from priorwise.pu.record import COMPARED, PriorRecord
 from priorwise.pu.score_table import ScoreTable
 from priorwise.spectra.encoder import SpectrumClassifier
-from priorwise.spectra.rows import load_rows
+from priorwise.spectra.read_rows import load_rows
 from priorwise.spectra.scoring import dataset_of_rows, predictions
 from priorwise.store.tables import open_pinned
 from priorwise.tracking.search import RunFacts

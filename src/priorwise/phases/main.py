@@ -1,31 +1,31 @@
-"""The whole spectra workflow in one process: pretraining, priors, nnPU under each scenario.
+"""The whole spectra workflow in one process: pretraining, priors, nnPU, threshold, evaluation.
 
 The published scenario is trained with the recipe as it is; every other one with the recommended
 recipe laid over it, so that the two ways stand side by side. What they share is done once.
 """
 
-import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any, get_args
 
-from priorwise.errors import BadInput, TrackingFailure
+from priorwise.errors import BadInput
 from priorwise.phases.arguments import parse
 from priorwise.phases.bce_pretrain import BcePretrain
 from priorwise.phases.checks import at_least, polarity_list, writable_file
-from priorwise.phases.data import data_folder, read_test, training_tables
-from priorwise.phases.desk import Desk, Plan, Recipe, begin, say
-from priorwise.phases.estimate_prior import EstimatePrior, check_test_1
+from priorwise.phases.data import data_folder, require_labelled, training_tables
+from priorwise.phases.desk import Desk, Plan, Recipe, say
+from priorwise.phases.estimate_prior import EstimatePrior
+from priorwise.phases.evaluate import Evaluate
 from priorwise.phases.nnpu_train import NnpuTrain
-from priorwise.phases.results import PhaseResult, results_table
+from priorwise.phases.results import results_table
+from priorwise.phases.select_threshold import SelectThreshold
+from priorwise.phases.testsets import TEST_SETS, find_test_sets
 from priorwise.phases.truth import add_truth
+from priorwise.phases.workflow import Resolved, Workflow
 from priorwise.pu.risk import Scenario
-from priorwise.spectra.facts import TableFacts
 from priorwise.tracking.fingerprint import PROJECT_ROOT, fingerprint
 from priorwise.tracking.runs import RunTrack
-from priorwise.tracking.search import RunFacts
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Main:
         Recipe laid over `config` for every scenario but published: what it sets wins. A path, from
         here or from the project's folder; none = the same recipe for all scenarios.
     test_1, test_2, test_3 : str
-        Folders of the test sets; auto = test_1 ... in `data`.
+        Folders of the test sets; auto = test_1 ... in `data`. Without the second or the third, no
+        threshold is selected, or no model evaluated.
     seed : int, optional
         Seed of every phase; not given = the recipe's.
     config : str
@@ -78,6 +79,11 @@ class Main:
         """Scenarios named."""
         return tuple(dict.fromkeys(part.strip() for part in self.scenarios.split(",")))
 
+    def where(self, test: str) -> Sequence[str]:
+        """The argument that says where a test set lies, if the user said so."""
+        folder = getattr(self, test)
+        return [] if folder == "auto" else [f"--{test}={folder}"]
+
     def recipe_of(self, scenario: str, recipe: Recipe) -> Recipe:
         """The recipe of one scenario, given that of the command line."""
         if scenario == "published" or self.recommended == "none":
@@ -92,25 +98,13 @@ class Main:
 
 
 Config = Main
-PHASES = {"bce_pretrain": BcePretrain, "estimate_prior": EstimatePrior, "nnpu_train": NnpuTrain}
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """What is read once, before any work: a file that changes meanwhile changes nothing.
-
-    Attributes
-    ----------
-    folder : str
-        Where the tables lie.
-    recipes : dict of scenario -> Recipe
-    settings : dict of scenario -> dict of phase -> configuration
-        What each phase makes of the scenario's recipe.
-    """
-
-    folder: str
-    recipes: dict[str, Recipe]
-    settings: dict[str, dict[str, Any]]
+PHASES = {
+    "bce_pretrain": BcePretrain,
+    "estimate_prior": EstimatePrior,
+    "nnpu_train": NnpuTrain,
+    "select_threshold": SelectThreshold,
+    "evaluate": Evaluate,
+}
 
 
 def prepare(config: Main, desk: Desk) -> Plan:
@@ -127,11 +121,17 @@ def prepare(config: Main, desk: Desk) -> Plan:
     train, held_out = training_tables(folder, "auto", modes, desk)
     for mode in modes:
         held_out.require(mode, what="calibration")
-    _, test_1 = read_test(folder, config.test_1, "test_1", desk)
+    named = {name: getattr(config, name) for name in TEST_SETS}
+    tests = find_test_sets(folder, named, {"training": train, "validation": held_out}, desk)
     # found now, not after the first training
     for scenario, phases in settings.items():
         for mode in modes:
-            check_test_1(test_1, mode, phases["estimate_prior"].min_labelled)
+            require_labelled(tests["test_1"], mode, phases["estimate_prior"].min_labelled, "c")
+            if "test_2" in tests:
+                wanted = phases["select_threshold"].min_labelled
+                require_labelled(tests["test_2"], mode, wanted, "a threshold")
+            if "test_3" in tests:
+                tests["test_3"].require(mode, what="recall")
         announce(scenario, recipes[scenario], phases)
     return Plan(
         phase="main",
@@ -139,7 +139,7 @@ def prepare(config: Main, desk: Desk) -> Plan:
         config=config,
         tables={"training": train},
         fingerprint=fingerprint("main", asdict(config), [train.digest], {}),
-        resolved=Resolved(folder, recipes, settings),
+        resolved=Resolved(folder, recipes, settings, tests),
     )
 
 
@@ -161,8 +161,7 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     """Run what is not already there, then show everything side by side."""
     config, folder = plan.config, plan.resolved.folder
     modes = polarity_list(config.polarities)
-    workflow = Workflow(config, plan.resolved, desk, track)
-    test_1 = [] if config.test_1 == "auto" else [f"--test_1={config.test_1}"]
+    workflow = Workflow(plan.resolved, config.seed, desk, track)
 
     for scenario in config.scenario_list:
         bce = {
@@ -174,11 +173,11 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
                 "estimate_prior",
                 f"--polarity={mode}",
                 f"--bce_run={bce[mode].run_id}",
-                *test_1,
+                *config.where("test_1"),
             )
             for mode in modes
         }
-        workflow.phase(
+        model = workflow.phase(
             scenario,
             "nnpu_train",
             f"--polarities={config.polarities}",
@@ -186,6 +185,11 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
             *[f"--prior_{mode[:3]}={priors[mode].run_id}" for mode in modes],
             *workflow.init_from(scenario, bce, plan.tables["training"]),
         )
+        for name, test in (("select_threshold", "test_2"), ("evaluate", "test_3")):
+            if test in plan.resolved.tests:
+                model = workflow.phase(
+                    scenario, name, f"--model={model.run_id}", *config.where(test)
+                )
 
     truth = add_truth(workflow.results, folder, config.test_3, desk)
     if truth:
@@ -200,70 +204,3 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     trained = sum(not result.reused for result in workflow.results)
     reused = len(workflow.results) - trained
     say(f"\n{trained} phases run now, {reused} reused by fingerprint")
-
-
-class Workflow:
-    """Runs phases as nested runs, or finds complete ones of the same fingerprint."""
-
-    def __init__(self, config: Main, resolved: Resolved, desk: Desk, track: RunTrack) -> None:
-        self._config = config
-        self._resolved = resolved
-        self._desk = desk
-        self._track = track
-        self.results: list[PhaseResult] = []
-
-    def phase(self, scenario: str, name: str, *arguments: str) -> RunFacts:
-        """One phase; the facts of its complete run."""
-        began = time.monotonic()
-        module = import_module(f"priorwise.phases.{name}")
-        recipe = self._resolved.recipes[scenario]
-        config = parse(name, module.Config, recipe, self._arguments(arguments))
-        say(f"\n=== {name} {' '.join(arguments[:2]).replace('--', '')}")
-        plan = module.prepare(config, self._desk)
-        for result in self.results:
-            if result.plan.fingerprint == plan.fingerprint:
-                say(f"the same as for another scenario: run {result.facts.run_id}")
-                return result.facts
-        found = self._finished(plan)
-        reused = found is not None
-        if found is None:
-            found = self._run(module, plan)
-        else:
-            say(f"reused: run {found.run_id} has the same fingerprint")
-            self._track.tags({f"reused.{plan.run_name.replace(' ', '.')}": found.run_id})
-        self.results.append(PhaseResult(plan, found, time.monotonic() - began, reused, scenario))
-        return found
-
-    def init_from(self, scenario: str, bce: dict[str, RunFacts], train: TableFacts) -> list[str]:
-        """Start phase 3 from this recipe's own phase 1, not from whatever run is the newest."""
-        wanted = self._resolved.settings[scenario]["nnpu_train"].init_from
-        mode = max(bce, key=train.n_labelled) if wanted == "auto" else wanted
-        return [f"--init_from={bce[mode].run_id}"] if mode in bce else []
-
-    def _finished(self, plan: Plan) -> RunFacts | None:
-        """A complete run of the same work on the same runs, its checkpoint still sound."""
-        history = self._track.history
-        facts = history.with_fingerprint(plan.fingerprint)
-        if facts is None:
-            return None
-        if any(facts.params.get(f"contract.{tag}") != run for tag, run in plan.upstream.items()):
-            say(f"run {facts.run_id} is not reused: it was built on runs that are not used now")
-            return None
-        recorded = facts.tags.get("checkpoint.sha256")
-        if recorded and history.checkpoint_sha256(facts) != recorded:
-            say(f"run {facts.run_id} is not reused: its checkpoint is gone or has changed")
-            return None
-        return facts
-
-    def _run(self, module: ModuleType, plan: Plan) -> RunFacts:
-        with self._track.child(plan.run_name) as child:
-            begin(plan, child)
-            module.run(plan, self._desk, child)
-        facts = self._track.history.run(child.run_id)
-        if facts is None or not facts.complete:
-            raise TrackingFailure(f"run {child.run_id} of {plan.phase} is not complete")
-        return facts
-
-    def _arguments(self, arguments: tuple[str, ...]) -> list[str]:
-        seed = [] if self._config.seed is None else [f"--seed={self._config.seed}"]
-        return [*arguments, f"--data={self._resolved.folder}", *seed]

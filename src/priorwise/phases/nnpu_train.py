@@ -212,5 +212,6 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
         folder="",
         init=str(init),
     )
-    train_and_log(job, plan, desk, track)
+    priors = {mode: prior.described() for mode, prior in plan.resolved.priors.items()}
+    train_and_log(job, plan, desk, track, priors)
     draw_sensitivity(plan, working_folder(config.out, track.run_id) / HISTORY, track)

@@ -9,8 +9,10 @@ from priorwise.phases.candidates import RUN_ID
 from priorwise.phases.checks import polarity_list, writable_file
 from priorwise.phases.data import read_table
 from priorwise.phases.desk import WORK_FOLDER, Desk, Plan, say
+from priorwise.phases.spectra_model import find_model
 from priorwise.spectra.checkpoint import load_network
-from priorwise.spectra.rows import load_rows
+from priorwise.spectra.read_rows import load_rows
+from priorwise.spectra.saved_model import read_description
 from priorwise.spectra.scoring import add_metadata, predictions
 from priorwise.store.tables import open_pinned
 from priorwise.tracking.fingerprint import fingerprint
@@ -24,7 +26,7 @@ class Predict:
     Attributes
     ----------
     model : str
-        Run id of a training, or a models:/ address.
+        Run id of a training (or another run that logged a model), or a models:/ address.
     data : str
         Folder that holds the table; `simulated` = the simulated tables.
     table : str
@@ -65,17 +67,10 @@ def prepare(config: Predict, desk: Desk) -> Plan:
     """Find the model; read the table."""
     if config.out:
         writable_file("out", Path(config.out))
-    history = desk.track.history
-    if RUN_ID.match(config.model):
-        facts = history.run(config.model)
-        if facts is None or facts.deleted or not facts.complete:
-            raise BadInput(f"model: run {config.model} is not a complete run")
-        known = facts.params.get("contract.polarity", "both")
-        if known not in ("both", config.polarity):
-            raise BadInput(f"model: run {config.model} is for {known} polarity only")
-        weights, upstream = history.checkpoint(facts), facts.tags.get("fingerprint", "")
-    else:
-        weights, upstream = history.fetch_model(config.model), config.model
+    model = find_model(config.model, desk, "nnpu_train")
+    known = read_description(model.folder)["polarity"]
+    if known not in ("both", config.polarity):
+        raise BadInput(f"model: {config.model} is for {known} polarity only")
     _, table = read_table(config.data, config.table, desk)
     if not any(table.n_rows(mode) for mode in polarity_list(config.polarity)):
         raise BadInput(f"{table.uri}: no rows of {config.polarity} polarity")
@@ -84,9 +79,9 @@ def prepare(config: Predict, desk: Desk) -> Plan:
         polarity=config.polarity,
         config=config,
         tables={config.table: table},
-        fingerprint=fingerprint("predict", asdict(config), [table.digest], {"model": upstream}),
-        upstream={"upstream.model": config.model},
-        resolved=weights,
+        fingerprint=fingerprint("predict", asdict(config), [table.digest], {"model": model.digest}),
+        upstream={"upstream.model": model.model_id},
+        resolved=model.folder,
     )
 
 

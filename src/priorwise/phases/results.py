@@ -1,7 +1,9 @@
 """The table that `main` prints: one line per phase and polarity."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import pandas as pd
 
@@ -9,7 +11,13 @@ from priorwise.phases.checks import polarity_list
 from priorwise.phases.desk import Plan
 from priorwise.tracking.search import RunFacts
 
-COLUMNS = ("phase", "polarity", "run id", "c", "s", "pi", "truth", "recall", "seconds")
+RATES = ("c", "s", "pi")
+#: column -> metric of select_threshold (on Test Set 2) and of evaluate (on Test Set 3)
+AT_THRESHOLD = {"threshold": "threshold", "kept": "share_kept", "precision": "precision"}
+COLUMNS = (
+    *("phase", "polarity", "run id", *RATES, "truth", "recall", *AT_THRESHOLD),
+    "seconds",
+)
 
 
 @dataclass
@@ -21,7 +29,8 @@ class PhaseResult:
     scenario : str
         For which scenario it was run first.
     truth : dict of polarity -> str
-        What the simulation knows: true c and pi, or accuracy and AUC against y.
+        What the simulation knows: true c and pi; accuracy and AUC against y; recall and precision
+        at the threshold.
     """
 
     plan: Plan
@@ -43,20 +52,23 @@ def results_table(results: list[PhaseResult]) -> pd.DataFrame:
     labels = Counter((result.label, result.plan.polarity) for result in results)
     for result in results:
         twice = labels[result.label, result.plan.polarity] > 1
-        metrics = result.facts.metrics
         for mode in polarity_list(result.plan.polarity):
+            known = partial(_of_polarity, result.facts.metrics, mode)
             lines.append(
                 {
                     "phase": f"{result.label} for {result.scenario}" if twice else result.label,
                     "polarity": mode,
                     "run id": result.facts.run_id,
-                    **{
-                        n: metrics.get(f"prior.{mode}.{n}", metrics.get(n))
-                        for n in ("c", "s", "pi")
-                    },
+                    **{name: known(name, f"prior.{mode}.{name}") for name in RATES},
                     "truth": result.truth.get(mode, ""),
-                    "recall": metrics.get(f"recall.{mode}", metrics.get("recall")),
+                    "recall": known("recall"),
+                    **{column: known(name) for column, name in AT_THRESHOLD.items()},
                     "seconds": "reused" if result.reused else f"{result.seconds:.0f}",
                 }
             )
     return pd.DataFrame(lines, columns=list(COLUMNS))
+
+
+def _of_polarity(metrics: Mapping[str, float], mode: str, name: str, key: str = "") -> float | None:
+    """A metric of one polarity; that of the whole run where there is no other."""
+    return metrics.get(key or f"{name}.{mode}", metrics.get(name))

@@ -6,6 +6,7 @@ import os
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -14,14 +15,14 @@ from priorwise.learn.batches import KeyedBatches
 from priorwise.learn.recorder import NullRecorder, Recorder
 from priorwise.learn.stopping import StopRequest
 from priorwise.phases.desk import WORK_FOLDER, Desk, Plan, say
+from priorwise.phases.spectra_model import describe, log_spectra_model
 from priorwise.phases.training_options import TrainingOptions
 from priorwise.plots.curves import training_curves
 from priorwise.spectra.checkpoint import read_checkpoint, save_network
 from priorwise.spectra.loader import RowLoader
 from priorwise.spectra.module import SpectraModule
 from priorwise.spectra.objective import Objective
-from priorwise.spectra.rows import load_rows
-from priorwise.spectra.schema import SCHEMA_NAME
+from priorwise.spectra.read_rows import load_rows
 from priorwise.store.tables import open_pinned
 from priorwise.tracking.fingerprint import file_sha256
 from priorwise.tracking.runs import RunTrack
@@ -33,6 +34,8 @@ JOB_VARIABLE = "PRIORWISE_JOB"
 LAST = "checkpoints/last.ckpt"
 #: one line per epoch, in the same places
 HISTORY = "history.csv"
+#: c, s and pi by polarity
+Priors = dict[str, dict[str, Any]]
 #: shown beside `recall` for the best epoch
 JUDGES = ("q", "pu_f", "labelled_auc", "proxy_f1", "proxy_accuracy", "pu_auc", "q_gap", "nnpu_risk")
 
@@ -126,8 +129,13 @@ def run_rank(stop: StopRequest) -> None:
     run_job(job, NullRecorder(), stop)
 
 
-def train_and_log(job: SpectraJob, plan: Plan, desk: Desk, track: RunTrack) -> FitResult:
-    """Fit as rank 0 and put everything it leaves behind on the run."""
+def train_and_log(
+    job: SpectraJob, plan: Plan, desk: Desk, track: RunTrack, priors: Priors | None = None
+) -> FitResult:
+    """Fit as rank 0 and put everything it leaves behind on the run.
+
+    `priors` are those of the loss, by polarity, for the description of the model.
+    """
     folder = working_folder(job.options.out, track.run_id)
     history, job_file = folder / HISTORY, folder / "job.json"
     if job.options.resume:
@@ -146,7 +154,7 @@ def train_and_log(job: SpectraJob, plan: Plan, desk: Desk, track: RunTrack) -> F
                 "parameters (after main: start main again)"
             )
         raise
-    _log_outcome(result, history, plan, track, folder)
+    _log_outcome(result, history, plan, track, folder, priors)
     _warn_of_degenerate(result, job.objective, track)
     return result
 
@@ -206,18 +214,18 @@ def last_checkpoint(folder: Path, run_id: str, desk: Desk) -> Path | None:
 
 
 def _log_outcome(
-    result: FitResult, history: Path, plan: Plan, track: RunTrack, folder: Path
+    result: FitResult,
+    history: Path,
+    plan: Plan,
+    track: RunTrack,
+    folder: Path,
+    priors: Priors | None,
 ) -> None:
     best = track.artifact(result.best, "checkpoints")
     track.artifact(result.last, "checkpoints")
     track.artifact(history)
-    save_network(
-        result.best,
-        folder / "model",
-        {"phase": plan.phase, "polarity": plan.polarity, "schema": SCHEMA_NAME},
-    )
-    for path in sorted((folder / "model").iterdir()):
-        track.artifact(path, "model")
+    save_network(result.best, folder / "model", describe(plan, track.run_id, priors or {}))
+    log_spectra_model(track, folder / "model")
     epochs = pd.read_csv(history)
     track.figure(training_curves(epochs, plan.run_name), "training_curves")
     # the best epoch's recall: the last value of val_recall is that of the last epoch

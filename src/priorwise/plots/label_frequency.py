@@ -45,7 +45,7 @@ def label_frequencies(check: ScarCheck, title: str) -> Figure:
         xlabel="label frequency c = P(s=1 | y=1); n: rows of high score",
         xlim=(0, 1),
     )
-    axes.set_yticks(range(len(groups)), [f"{_short(g.group)} (n={g.rows:,})" for g in groups])
+    axes.set_yticks(range(len(groups)), [f"{shortened(g.group)} (n={g.rows:,})" for g in groups])
     axes.tick_params(axis="y", labelsize=8)
     axes.set_ylim(len(groups) - 0.4, -0.6)
     axes.grid(axis="x", alpha=0.3)
@@ -60,7 +60,7 @@ def _result(check: ScarCheck) -> str:
     return f"{found}: chi-square {check.statistic:.1f}, {check.df} df, p = {check.p_value:.2g}"
 
 
-def _short(name: str) -> str:
+def shortened(name: str) -> str:
     """A name that fits beside the figure; the middle is left out."""
     if len(name) <= LONGEST:
         return name

@@ -21,9 +21,9 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
-from scipy.stats import chi2
+from scipy.special import ndtri
 
+from priorwise.pu.proportions import differences, wilson
 from priorwise.pu.rates import FloatArray
 from priorwise.pu.scar_result import GroupFrequency, ScarCheck
 
@@ -51,11 +51,8 @@ def scar_check(
     """Test whether the label frequency c is the same in every group.
 
     The labelled counts in the top region are compared with n_g c purity_g by equation (1) of this
-    module, c the pooled estimate. Two statistics look at the residuals: Pearson's chi-square with
-    groups - 1 degrees of freedom sees differences between many groups, the largest adjusted
-    residual (Haberman 1973; Sidak's correction) sees one odd group. Cauchy's combination (Liu &
-    Xie 2020, "Cauchy combination test", equation 1) makes one p of the two. The largest p over the
-    possible N counts: a nuisance parameter treated so errs on the safe side (Berger & Boos 1994).
+    module, c the pooled estimate, by `proportions.differences`. The largest p over the possible N
+    counts: a nuisance parameter treated so errs on the safe side (Berger & Boos 1994).
     The upper bound of N follows from an upper confidence bound of c in the purest part.
 
     The threshold is chosen from all rows without a look at the groups. Only the order of the scores
@@ -125,7 +122,7 @@ def scar_check(
     tried = np.linspace(0, min(most, recall / 2), N_GRID)[:, None]
     purity = np.clip(recall * (1 - tried / fraction) / (recall - tried), 0.05, 1)
     c = k.sum() / (n * purity).sum(axis=1, keepdims=True)
-    statistics, largest, p_values = _compared(k, n, np.clip(c * purity, 1e-9, 1 - 1e-9))
+    statistics, largest, p_values = differences(k, n, np.clip(c * purity, 1e-9, 1 - 1e-9))
     best = int(p_values.argmax())
 
     corrections = np.ones(n_groups)
@@ -203,29 +200,6 @@ def _most_false_positives(fraction: float, labelled: float, c: float, s: float) 
     return fraction * max(0.0, 1 - labelled / c) / (1 - pi) if pi < 1 else math.inf
 
 
-def _compared(
-    k: NDArray[np.intp], n: NDArray[np.intp], expected: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Chi-square, largest adjusted residual and p for every N; `expected` is (N tried, groups)."""
-    variance = n * expected * (1 - expected)
-    residual = k - n * expected
-    statistic = (residual**2 / variance).sum(axis=1)
-    # the pooled c takes part of each group's variance
-    left = np.maximum(1 - variance / variance.sum(axis=1, keepdims=True), 1e-9)
-    largest = np.abs(residual / np.sqrt(variance * left)).max(axis=1)
-    p_spread = chi2.sf(statistic, len(n) - 1)
-    p_odd = -np.expm1(len(n) * np.log1p(-2 * ndtr(-largest)))
-    return statistic, largest, _cauchy(p_spread, p_odd)
-
-
-def _cauchy(*p_values: FloatArray) -> FloatArray:
-    """One p of several that may depend on each other (Liu & Xie 2020, equation 1)."""
-    inside = [np.clip(p, 1e-15, 1 - 1e-15) for p in p_values]
-    # tan(pi (1/2 - p)) = 1 / tan(pi p), exact for small p
-    mean = sum(1 / np.tan(np.pi * p) for p in inside) / len(inside)
-    return np.asarray(np.arctan2(1.0, mean) / np.pi, dtype=np.float64)
-
-
 def _counts(
     g: NDArray[np.intp], s: NDArray[np.bool_], inside: NDArray[np.bool_], n_groups: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -240,9 +214,5 @@ def _group_frequency(name: str, n: int, k: int, purity: float, used: bool) -> Gr
     """Label frequency of a group with Wilson's interval (1927), both divided by the purity."""
     if not used:
         return GroupFrequency(name, n, k, math.nan, math.nan, math.nan, False)
-    z = float(ndtri(0.975))
-    centre = (k + z * z / 2) / (n + z * z)
-    half = z / (n + z * z) * math.sqrt(k * (n - k) / n + z * z / 4)
-    c, low, high = (min(1.0, value / purity) for value in (k / n, centre - half, centre + half))
-    # rounding must not put c outside, where none or all of the rows are labelled
-    return GroupFrequency(name, n, k, c, max(0.0, min(low, c)), max(high, c), True)
+    c, low, high = (min(1.0, value / purity) for value in (k / n, *wilson(k, n)))
+    return GroupFrequency(name, n, k, c, low, high, True)

@@ -10,6 +10,23 @@ import pyarrow.compute as pc
 from priorwise.errors import BadInput
 from priorwise.spectra.schema import N_SETTINGS, SPECTRA_SCHEMA
 
+
+class BadCell(BadInput):
+    """A value of a table is not sound.
+
+    Parameters
+    ----------
+    text : str
+        Where, what was found, and what was expected.
+    column : str
+        The column it stands in.
+    """
+
+    def __init__(self, text: str, column: str) -> None:
+        super().__init__(text)
+        self.column = column
+
+
 MODEL_COLUMNS = (
     "mz_array",
     "intensity_array",
@@ -58,7 +75,7 @@ def check_rows(batch: pa.RecordBatch, where: str, first_row: int = 0) -> None:
 
     Raises
     ------
-    BadInput
+    BadCell
         Naming the column, the number of bad rows, the first of them and what was expected.
     """
 
@@ -69,9 +86,10 @@ def check_rows(batch: pa.RecordBatch, where: str, first_row: int = 0) -> None:
             row = int(np.argmax(bad))
             more = int(bad.sum()) - 1
             also = f", and {more} more rows" if more else ""
-            raise BadInput(
+            raise BadCell(
                 f"{where}: column {column}, row {first_row + row}{also}: "
-                f"{found(row)} (expected {wanted})"
+                f"{found(row)} (expected {wanted})",
+                column,
             )
 
     for name in MODEL_COLUMNS:

@@ -1,14 +1,10 @@
-"""Rows of a spectra table in memory, and as padded batches for the network."""
+"""Rows in memory, and as padded batches for the network: NumPy and torch only."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-
-from priorwise.spectra.checks import MODEL_COLUMNS, flat_values, list_lengths, settings_matrix
-from priorwise.spectra.schema import polarity_of
-from priorwise.store.tables import PinnedTable, scan
 
 
 @dataclass(frozen=True)
@@ -64,11 +60,14 @@ class SpectraRows:
         return np.diff(self.offsets.numpy())
 
     def __getitems__(self, indices: list[int]) -> SpectraBatch:
-        """Assemble the rows `indices` as one padded batch."""
+        """Assemble the rows `indices` as one batch, padded to the longest of them."""
+        return self.padded(indices, int(self.lengths[indices].max()) if indices else 0)
+
+    def padded(self, indices: list[int], width: int) -> SpectraBatch:
+        """Assemble the rows `indices` as one batch, each padded to `width` peaks."""
         index = torch.as_tensor(indices, dtype=torch.int64)
         starts, ends = self.offsets[index], self.offsets[index + 1]
         sizes = ends - starts
-        width = int(sizes.max()) if len(index) else 0
         present = torch.arange(width)[None, :] < sizes[:, None]
         source = (starts[:, None] + torch.arange(width)[None, :])[present]
         mz = torch.zeros(len(index), width)
@@ -83,39 +82,3 @@ class SpectraRows:
             self.s[index],
             self.positive[index],
         )
-
-
-def load_rows(pinned: PinnedTable, polarity: str = "both") -> SpectraRows:
-    """Read the rows of one polarity (or both) of a checked table into memory.
-
-    Parameters
-    ----------
-    pinned : PinnedTable
-    polarity : {"positive", "negative", "both"}
-    """
-    parts: dict[str, list[npt.NDArray[np.generic]]] = {
-        name: [] for name in ("mz", "intensity", "sizes", "settings", "precursor_mz", "s", "row")
-    }
-    first = 0
-    for batch in scan(pinned, MODEL_COLUMNS):
-        settings = settings_matrix(batch)
-        positive = polarity_of(settings)
-        keep = (
-            np.ones(len(positive), bool)
-            if polarity == "both"
-            else positive == (polarity == "positive")
-        )
-        sizes = list_lengths(batch.column("mz_array"))
-        peak_keep = np.repeat(keep, sizes)
-        parts["mz"].append(flat_values(batch.column("mz_array"))[peak_keep])
-        parts["intensity"].append(flat_values(batch.column("intensity_array"))[peak_keep])
-        parts["sizes"].append(sizes[keep])
-        parts["settings"].append(settings[keep])
-        for name, column in (("precursor_mz", "precursor_mz"), ("s", "label")):
-            values = batch.column(column).to_numpy(zero_copy_only=False)
-            parts[name].append(np.asarray(values, np.float32)[keep])
-        parts["row"].append(first + np.flatnonzero(keep))
-        first += batch.num_rows
-    columns = {name: np.concatenate(values) for name, values in parts.items()}
-    columns["offsets"] = np.concatenate([[0], np.cumsum(columns.pop("sizes"))]).astype(np.int64)
-    return SpectraRows(columns)

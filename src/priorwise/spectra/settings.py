@@ -24,6 +24,8 @@ N_NUMERIC = len(NUMERIC_SETTINGS)
 #: the 18 settings behind the 22 floats, in table order
 SETTING_NAMES = (*NUMERIC_SETTINGS, *CATEGORICAL_SETTINGS)
 STATS_FILE = "settings_stats.json"
+#: key of the same text in the metadata of an ingested table's schema
+STATS_METADATA = b"priorwise.settings_stats"
 
 
 def raw_settings(named: NamedSettings) -> NDArray[np.float64]:
@@ -211,8 +213,11 @@ def normalise(raw: NDArray[np.float64], stats: SettingsStats) -> NDArray[np.floa
     Returns
     -------
     numpy.ndarray of shape (n_rows, 22), float32
-        z-scores and one-hot pairs; 0 where missing.
+        z-scores and one-hot pairs; 0 where missing, and where no training row states the setting:
+        there is no scale for it, and nothing was learned from it.
     """
     out = raw.copy()
     out[:, :N_NUMERIC] = (out[:, :N_NUMERIC] - np.array(stats.mean)) / np.array(stats.std)
+    if stats.n_rows:  # of published statistics the counts are not known
+        out[:, :N_NUMERIC][:, np.array(stats.n_known) == 0] = 0.0
     return np.nan_to_num(out, nan=0.0).astype(np.float32)

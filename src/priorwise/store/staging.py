@@ -4,14 +4,91 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlparse
+from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from priorwise.errors import BadInput
 from priorwise.store.tables import is_remote
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One object of a store.
+
+    Attributes
+    ----------
+    address : str
+        s3://bucket/key.
+    size : int
+        Bytes.
+    version : str
+        The store's own tag of the content: another content has another one.
+    """
+
+    address: str
+    size: int
+    version: str
+
+    @property
+    def key(self) -> PurePosixPath:
+        """Key within the bucket."""
+        return PurePosixPath(_bucket_and_key(self.address)[1])
+
+
+def remote_files(address: str) -> list[RemoteFile]:
+    """Objects at an address, sorted by key: the one of that very key, else those below it.
+
+    Parameters
+    ----------
+    address : str
+        s3://bucket/key or s3://bucket/prefix. Keys with ".." in them are left out.
+
+    Raises
+    ------
+    BadInput
+        If nothing lies there, or the store does not answer.
+    """
+    scheme = address.partition("://")[0]
+    bucket, prefix = _bucket_and_key(address)
+    found = []
+    try:
+        pages = _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        for item in (item for page in pages for item in page.get("Contents", [])):
+            key = item["Key"]
+            if key.endswith("/") or ".." in PurePosixPath(key).parts:
+                continue
+            place = f"{scheme}://{bucket}/{key}"
+            found.append(RemoteFile(place, int(item["Size"]), item["ETag"].strip('"')))
+    except (BotoCoreError, ClientError) as error:
+        raise BadInput(f"{address}: cannot be read ({error})") from error
+    if not found:
+        raise BadInput(f"{address}: no object there")
+    return [file for file in found if file.address == address] or found
+
+
+@contextmanager
+def staged_file(file: RemoteFile, folder: Path | None = None) -> Iterator[Path]:
+    """Give a local copy of one object, deleted afterwards.
+
+    Parameters
+    ----------
+    file : RemoteFile
+    folder : pathlib.Path, optional
+        Where the copy lies meanwhile (the system's own place if not given).
+
+    Raises
+    ------
+    BadInput
+        If it cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="priorwise-", dir=folder) as place:
+        target = Path(place, file.key.name)
+        _download(file, target)
+        yield target
 
 
 @contextmanager
@@ -31,27 +108,29 @@ def staged(address: str) -> Iterator[str]:
     if not is_remote(address):
         yield address
         return
-    where = urlparse(address)
-    prefix = where.path.lstrip("/")
-    endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("MLFLOW_S3_ENDPOINT_URL")
+    files = remote_files(address)
     with tempfile.TemporaryDirectory(prefix="priorwise-") as folder:
-        count = 0
-        try:
-            client = boto3.client("s3", endpoint_url=endpoint)
-            pages = client.get_paginator("list_objects_v2").paginate(
-                Bucket=where.netloc, Prefix=prefix
-            )
-            for item in (item for page in pages for item in page.get("Contents", [])):
-                key = PurePosixPath(item["Key"])
-                if item["Key"].endswith("/") or ".." in key.parts:
-                    continue
-                target = Path(folder, *key.parts)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                client.download_file(where.netloc, item["Key"], str(target))
-                count += 1
-        except (BotoCoreError, ClientError) as error:
-            raise BadInput(f"{address}: cannot be read ({error})") from error
-        if not count:
-            raise BadInput(f"{address}: no object there")
-        single = Path(folder, *PurePosixPath(prefix).parts)
-        yield str(single if single.is_file() else folder)
+        for file in files:
+            target = Path(folder, *file.key.parts)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _download(file, target)
+        single = Path(folder, *files[0].key.parts)
+        yield str(single if files[0].address == address else folder)
+
+
+def _download(file: RemoteFile, target: Path) -> None:
+    try:
+        _client().download_file(*_bucket_and_key(file.address), str(target))
+    except (BotoCoreError, ClientError) as error:
+        raise BadInput(f"{file.address}: cannot be read ({error})") from error
+
+
+def _bucket_and_key(address: str) -> tuple[str, str]:
+    # not urlparse: a key may hold "?" and "#"
+    bucket, _, key = address.partition("://")[2].partition("/")
+    return bucket, key
+
+
+def _client() -> Any:
+    endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("MLFLOW_S3_ENDPOINT_URL")
+    return boto3.client("s3", endpoint_url=endpoint)

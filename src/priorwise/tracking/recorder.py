@@ -33,15 +33,20 @@ class MlflowRecorder:
 
 
 def send_metrics(
-    client: MlflowClient, run_id: str, metrics: Mapping[str, float], step: int = 0
+    client: MlflowClient,
+    run_id: str,
+    metrics: Mapping[str, float],
+    step: int = 0,
+    **bound_to: str,
 ) -> None:
     """Write metrics in one synchronous batch; those that are not finite become a tag.
 
-    MLflow would store an infinity as 1.797e308, a number that looks fit for use.
+    MLflow would store an infinity as 1.797e308, a number that looks fit for use. `bound_to`
+    (model_id, dataset_name, dataset_digest) makes them metrics of a logged model, too.
     """
     now = int(time.time() * 1000)
     finite = {name: float(v) for name, v in metrics.items() if math.isfinite(v)}
-    rows = [Metric(name, value, now, step) for name, value in finite.items()]
+    rows = [Metric(name, value, now, step, **bound_to) for name, value in finite.items()]
     if rows:
         client.log_batch(run_id, metrics=rows)
     for name in sorted(set(metrics) - set(finite)):

@@ -6,7 +6,7 @@ import re
 import sqlite3
 import tempfile
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from mlflow.tracking import MlflowClient
 from priorwise.errors import Interrupted, PriorwiseError, TrackingFailure
 from priorwise.learn.recorder import CsvHistory
 from priorwise.tracking.fingerprint import git_dirty, source_digest
+from priorwise.tracking.models import Models, log_model
 from priorwise.tracking.recorder import MlflowRecorder, send_metrics
 from priorwise.tracking.search import History
 from priorwise.tracking.secrets import scrub
@@ -49,6 +50,7 @@ class RunTrack:
         self.run_id = run_id
         self.experiment_id = experiment_id
         self.history = History(client, experiment_id)
+        self.models = Models(client, self.history)
 
     def tags(self, tags: Mapping[str, object]) -> None:
         """Set tags, in one request."""
@@ -58,6 +60,26 @@ class RunTrack:
     def metrics(self, metrics: Mapping[str, float]) -> None:
         """Write estimates; returns once the server has them."""
         send_metrics(self.client, self.run_id, metrics)
+
+    def model_metrics(
+        self, model_id: str, metrics: Mapping[str, float], dataset_name: str, dataset_digest: str
+    ) -> None:
+        """Write metrics of a logged model on one table; they show on this run, too.
+
+        A metric of a run alone would also be inherited by every model logged on it later.
+        """
+        send_metrics(
+            self.client,
+            self.run_id,
+            metrics,
+            model_id=model_id,
+            dataset_name=dataset_name,
+            dataset_digest=dataset_digest,
+        )
+
+    def log_model(self, write: Callable[[Path, str], None], tags: Mapping[str, str]) -> str:
+        """Log a model that `write` puts into a folder it gets, with the model's id; its id."""
+        return log_model(self.client, self.experiment_id, self.run_id, write, tags)
 
     def config(self, config: object) -> None:
         """Log the effective configuration: `cfg.*` params and config.json.

@@ -104,13 +104,7 @@ class History:
         parts = PurePosixPath(artifact).parts
         if ".." in parts or artifact.startswith("/"):
             raise TrackingFailure(f"run {run_id}: artifact path {artifact!r} leads out of the run")
-        return self._download(f"runs:/{run_id}/{artifact}")
-
-    def fetch_model(self, address: str) -> Path:
-        """Local copy of a registered model (models:/name/version or models:/name@alias)."""
-        return self._download(address)
-
-    def _download(self, address: str) -> Path:
+        address = f"runs:/{run_id}/{artifact}"
         try:
             return Path(download_artifacts(address, tracking_uri=self._client.tracking_uri))
         except (MlflowException, OSError) as error:

@@ -64,7 +64,9 @@ def mzml_settings(info: Meta, precursor: Meta, ion: Meta) -> dict[str, float | s
         Only what the spectrum states.
     """
     scan = first_scan(info)
-    named = _from_trailer(scan)
+    named = _from_trailer(
+        {k.removeprefix(_TRAILER): value for k, value in scan.items() if k.startswith(_TRAILER)}
+    )
     window = precursor.get("isolationWindow") or {}
     offsets = [window.get(f"isolation window {side} offset") for side in ("lower", "upper")]
     if None not in offsets:
@@ -110,12 +112,30 @@ def ionization_of_source(text: str) -> str | None:
     return None
 
 
-def _from_trailer(scan: Meta) -> dict[str, float | str]:
+def thermo_settings(scan: Meta, trailer: Meta) -> dict[str, float | str]:
+    """Named settings of an MS2 scan of a Thermo RAW file.
+
+    Parameters
+    ----------
+    scan : mapping
+        isolation_width (Th), charge, ion_injection_time_ms, collision_energy, filter_string; any
+        of them None where unknown.
+    trailer : mapping
+        The scan's parameters under the instrument's own labels ("AGC Target:").
+    """
+    named = _from_trailer(trailer)
+    _put(named, "MS2 Isolation Width", scan.get("isolation_width"))
+    _put(named, "Charge State", scan.get("charge"))
+    _put(named, "Ion Injection Time (ms)", scan.get("ion_injection_time_ms"))
+    _put(named, "Energy1", scan.get("collision_energy"))
+    _from_filter(named, str(scan.get("filter_string") or ""))
+    return named
+
+
+def _from_trailer(trailer: Meta) -> dict[str, float | str]:
     named: dict[str, float | str] = {}
-    for key, value in scan.items():
-        if not key.startswith(_TRAILER):
-            continue
-        name = key.removeprefix(_TRAILER).strip().rstrip(":").strip()
+    for key, value in trailer.items():
+        name = key.strip().rstrip(":").strip()
         if name in _TRAILER_NAMES:
             _put(named, _TRAILER_NAMES[name], value)
         elif name == "HCD Energy":

@@ -6,13 +6,10 @@ renamed into place as the last step: whatever kills an ingest, there is never ha
 """
 
 import shutil
-import sys
 import uuid
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-
-from tqdm import tqdm
 
 from priorwise.errors import BadInput
 from priorwise.spectra.ingest.inputs import (
@@ -25,22 +22,21 @@ from priorwise.spectra.ingest.inputs import (
 from priorwise.spectra.ingest.library import Library
 from priorwise.spectra.ingest.library_formats import LIBRARY_SUFFIXES, Match
 from priorwise.spectra.ingest.pairs import BAD_ROWS, PairCounts, iter_pairs
-from priorwise.spectra.ingest.readers import Scan
 from priorwise.spectra.ingest.report import (
     FileReport,
     IngestReport,
     table_report,
     warnings_of,
 )
+from priorwise.spectra.ingest.scan import Scan
 from priorwise.spectra.ingest.spool import LABELS_SCHEMA, MISSING_SCHEMA, Spool
+from priorwise.spectra.ingest.streams import byte_bar
 from priorwise.spectra.preprocess import MAX_PEAKS, MIN_REL_INTENSITY, check_peak_options
 from priorwise.spectra.schema import SPECTRA_SCHEMA
-from priorwise.spectra.settings import STATS_FILE, RunningStats, SettingsStats
+from priorwise.spectra.settings import STATS_FILE, STATS_METADATA, RunningStats, SettingsStats
 from priorwise.store.tables import is_remote, write_table
 
 REPORT_FILE = "ingest_report.json"
-#: key of the settings' statistics in the metadata of the tables' schema
-STATS_METADATA = b"priorwise.settings_stats"
 _STAGING = ".partial-ingest-"
 
 Progress = Callable[[int], object]
@@ -112,17 +108,7 @@ def build(
     try:
         with ExitStack() as stack:
             if progress is None:
-                bar = stack.enter_context(
-                    tqdm(
-                        total=total,
-                        unit="B",
-                        unit_scale=True,
-                        desc="ingest",
-                        file=sys.stderr,
-                        # in a log file each refresh is a line of its own
-                        mininterval=0.1 if sys.stderr.isatty() else 5,
-                    )
-                )
+                bar = stack.enter_context(byte_bar(total, "ingest"))
                 progress = bar.update
             index = None
             if library:

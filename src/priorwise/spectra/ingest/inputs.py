@@ -5,11 +5,13 @@ import fnmatch
 import glob
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from priorwise.errors import BadInput
 from priorwise.spectra.ingest.readers import RUN_SUFFIXES
+from priorwise.spectra.usi import stem_of
 
 #: split -> table, below the output folder
 TABLES = {
@@ -41,9 +43,9 @@ class RunFiles:
     ignored: tuple[Path, ...]
 
 
-def is_run(path: Path) -> bool:
-    """Whether the name is that of a run that can be read."""
-    return path.name.lower().endswith(RUN_SUFFIXES) and not path.name.startswith(".")
+def is_run(path: Path, suffixes: tuple[str, ...] = RUN_SUFFIXES) -> bool:
+    """Whether the name is that of a file that can be read."""
+    return path.name.lower().endswith(suffixes) and not path.name.startswith(".")
 
 
 def find_runs(inputs: str) -> RunFiles:
@@ -68,8 +70,8 @@ def find_runs(inputs: str) -> RunFiles:
     runs: dict[str, Path] = {}
     blanks: dict[str, Path] = {}
     ignored: dict[str, Path] = {}
-    for part in _parts(inputs):
-        for path in _members(part):
+    for part in input_parts(inputs):
+        for path in members(part):
             key = os.path.abspath(path)
             if not is_run(path):
                 ignored[key] = path
@@ -86,7 +88,8 @@ def find_runs(inputs: str) -> RunFiles:
     return found
 
 
-def _parts(inputs: str) -> list[str]:
+def input_parts(inputs: str) -> list[str]:
+    """Parts of a comma-separated list; a name that exists is one part, commas and all."""
     if os.path.exists(inputs):
         return [inputs]
     parts = [part.strip() for part in inputs.split(",") if part.strip()]
@@ -95,42 +98,68 @@ def _parts(inputs: str) -> list[str]:
     return parts
 
 
-def _members(part: str) -> list[Path]:
+def members(
+    part: str,
+    suffixes: tuple[str, ...] = RUN_SUFFIXES,
+    whole: Callable[[Path], bool] = lambda folder: False,
+) -> list[Path]:
+    """Files that one part of `inputs` stands for: a file, a folder to any depth, or a glob.
+
+    Parameters
+    ----------
+    part : str
+    suffixes : tuple of str
+        Of names that may be given one by one.
+    whole : callable
+        Tells folders that are one member themselves, not to be looked into.
+
+    Raises
+    ------
+    BadInput
+        If it matches nothing, or names a file of another kind.
+    """
     if re.match(r"[a-z0-9+]+://", part):
         raise BadInput(f"inputs: {part}: expected a local path")
     path = Path(part)
     if path.is_dir():
-        return sorted(_walk(path))
+        return sorted(_walk(path, whole))
     if path.is_file():
-        if is_run(path):
+        if is_run(path, suffixes):
             return [path]
+        if suffixes != RUN_SUFFIXES:
+            raise BadInput(f"{path}: expected a name that ends in {', '.join(suffixes)}")
         raise BadInput(
             f"{path}: only mzML and mzXML (plain or .gz) are read; convert vendor files first, "
             "for example with msconvert or ThermoRawFileParser"
         )
-    members = sorted(Path(name) for name in glob.glob(part, recursive=True))
-    if not members:
+    found = sorted(Path(name) for name in glob.glob(part, recursive=True))
+    if not found:
         raise BadInput(f"inputs: {part}: no such file or folder, and no file matches it")
-    return [p for member in members for p in (_walk(member) if member.is_dir() else [member])]
+    return [p for member in found for p in (_walk(member, whole) if member.is_dir() else [member])]
 
 
-def _walk(folder: Path) -> list[Path]:
+def _walk(folder: Path, whole: Callable[[Path], bool]) -> list[Path]:
     found = []
     for parent, folders, names in os.walk(folder):
+        if whole(Path(parent)):
+            folders.clear()
+            found.append(Path(parent))
+            continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [Path(parent, name) for name in sorted(names)]
     return found
 
 
-def run_stem(path: Path) -> str:
-    """Cut a run's base name down: without .mzML, .mzXML and .gz."""
-    return re.sub(r"(?i)\.mzx?ml(\.gz)?$", "", path.name)
+def run_stem(path: PurePath) -> str:
+    """Cut a run's base name down: without .mzML, .mzXML, .raw, .mgf and .gz."""
+    return stem_of(path.name)
 
 
-def dataset_id_of(path: Path) -> str:
-    """MassIVE id in the file's full path, else the stem of its name."""
-    found = _MASSIVE.search(os.path.abspath(path))
-    return found.group(0) if found else run_stem(path)
+def dataset_id_of(path: PurePath | str) -> str:
+    """MassIVE id in the file's full path or address, else the stem of its name."""
+    place = str(path) if "://" in str(path) else os.path.abspath(path)
+    found = _MASSIVE.search(place)
+    return found.group(0) if found else run_stem(PurePath(path))
 
 
 @dataclass(frozen=True)

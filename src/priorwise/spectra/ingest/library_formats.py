@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,11 +77,21 @@ def iter_entries(
     if not path.name.lower().endswith(LIBRARY_SUFFIXES):
         raise BadInput(f"{path}: a library is a .mgf or .msp file, plain or .gz")
     with ByteStream(path, max_decompressed_bytes, on_bytes) as stream:
-        lines = _lines(stream, path)
-        yield from (_mgf if ".mgf" in path.name.lower()[-7:] else _msp)(lines, path)
+        lines = text_lines(stream, path)
+        if ".mgf" in path.name.lower()[-7:]:
+            yield from (_entry(fields, peaks) for fields, peaks in mgf_blocks(lines, path))
+        else:
+            yield from _msp(lines, path)
 
 
-def _lines(stream: ByteStream, path: Path) -> Iterator[tuple[int, str]]:
+def text_lines(stream: ByteStream, path: Path) -> Iterator[tuple[int, str]]:
+    """Number and text of each line.
+
+    Raises
+    ------
+    BadInput
+        If the file ends early or is damaged.
+    """
     number = 0
     try:
         while line := stream.readline():
@@ -91,7 +101,16 @@ def _lines(stream: ByteStream, path: Path) -> Iterator[tuple[int, str]]:
         raise BadInput(f"{path}: line {number + 1}: truncated or damaged ({error})") from error
 
 
-def _mgf(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[LibraryEntry]:
+def mgf_blocks(
+    lines: Iterator[tuple[int, str]], path: Path
+) -> Iterator[tuple[dict[str, str], list[tuple[float, float]]]]:
+    """Fields (names in capitals) and peaks (m/z, intensity) of each block of an MGF file.
+
+    Raises
+    ------
+    BadInput
+        If a block is not closed, or a peak is unreadable; the message names the line.
+    """
     fields: dict[str, str] | None = None
     peaks: list[tuple[float, float]] = []
     started = 0
@@ -103,7 +122,7 @@ def _mgf(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[LibraryEntry]
         elif line == "END IONS":
             if fields is None:
                 raise BadInput(f"{path}: line {number}: END IONS without BEGIN IONS")
-            yield _entry(fields, peaks)
+            yield fields, peaks
             fields = None
         elif fields is not None and line and line[0] not in "#;!/":
             key, equals, value = line.partition("=")
@@ -161,25 +180,27 @@ def _entry(fields: dict[str, str], peaks: list[tuple[float, float]]) -> LibraryE
         accession=_first(fields, _ACCESSION),
         compound_name=_first(fields, _NAME),
         license=_first(fields, ("LICENSE", "LICENCE")),
-        precursor_mz=_precursor(_first(fields, _PRECURSOR)),
-        polarity=_polarity(fields),
+        precursor_mz=precursor_of(fields),
+        polarity=polarity_of(fields),
         peaks=array[np.argsort(array[:, 0], kind="stable")],
     )
 
 
-def _first(fields: dict[str, str], names: tuple[str, ...]) -> str:
+def _first(fields: Mapping[str, str], names: tuple[str, ...]) -> str:
     return next((fields[name] for name in names if fields.get(name)), "")
 
 
-def _precursor(text: str) -> float | None:
+def precursor_of(fields: Mapping[str, str]) -> float | None:
+    """Precursor m/z in Th; None where it is no positive number."""
     try:
-        value = float(text.split()[0])
+        value = float(_first(fields, _PRECURSOR).split()[0])
     except (ValueError, IndexError):
         return None
     return value if np.isfinite(value) and value > 0 else None
 
 
-def _polarity(fields: dict[str, str]) -> str | None:
+def polarity_of(fields: Mapping[str, str]) -> str | None:
+    """Ion mode, else the sign of the charge, else of the adduct; None where none is stated."""
     stated = _POLARITIES.get(_first(fields, _MODE).lower())
     if stated:
         return stated

@@ -1,6 +1,5 @@
 """Each MS2 scan of a run with the MS1 survey scan before it: what a row is made of."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,20 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from priorwise.errors import BadInput
+from priorwise.spectra.ingest import reasons
+from priorwise.spectra.ingest.fragments import ScanCounts, iter_fragments
 from priorwise.spectra.ingest.library_formats import Match
-from priorwise.spectra.ingest.readers import Scan, iter_scans
+from priorwise.spectra.ingest.readers import iter_scans
+from priorwise.spectra.ingest.scan import Scan
 from priorwise.spectra.ingest.streams import OnBytes
-from priorwise.spectra.preprocess import (
-    MAX_PEAKS,
-    MIN_REL_INTENSITY,
-    check_peak_options,
-    preprocess_ms1,
-)
-from priorwise.spectra.settings import raw_settings
+from priorwise.spectra.preprocess import MAX_PEAKS, MIN_REL_INTENSITY
 
 BAD_ROWS = ("refuse", "drop")
-#: survey scans remembered for MS2 scans that refer back to them
-_REMEMBERED = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +49,13 @@ class Pair:
 
 
 @dataclass
-class PairCounts:
+class PairCounts(ScanCounts):
     """What a run held; filled in while `iter_pairs` runs.
 
     Parameters
     ----------
-    ms1, ms2, other_scans : int
-        Scans by level; other: MS3 and up, UV traces.
+    ms1, ms2, other_scans, numbered_by_position : int
+        See `fragments.ScanCounts`.
     labelled : int
         MS2 scans that the library identifies, with or without an MS1 before them.
     rows, labelled_rows : int
@@ -72,13 +66,10 @@ class PairCounts:
         Pairs whose MS1 is the last one before, for want of a usable reference.
     partner_of_other_polarity : int
         Pairs whose MS1 states the other polarity.
-    numbered_by_position : int
-        MS1 and MS2 scans whose id has no scan number.
+    partner_in_profile_mode, wide_windows : int
+        Pairs that `score` would not score: profile MS1, and DIA.
     """
 
-    ms1: int = 0
-    ms2: int = 0
-    other_scans: int = 0
     labelled: int = 0
     rows: int = 0
     labelled_rows: int = 0
@@ -88,16 +79,8 @@ class PairCounts:
     bad_rows: int = 0
     partner_by_order: int = 0
     partner_of_other_polarity: int = 0
-    numbered_by_position: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Survey:
-    scan_number: int
-    polarity: str | None
-    mz: NDArray[np.float32]
-    intensity: NDArray[np.float32]
-    problem: str | None
+    partner_in_profile_mode: int = 0
+    wide_windows: int = 0
 
 
 def iter_pairs(
@@ -113,8 +96,8 @@ def iter_pairs(
 ) -> Iterator[Pair]:
     """Stream the (MS1, MS2) pairs of one run, in file order of the MS2 scans.
 
-    The partner is the scan that the MS2's precursor refers to, if it is an MS1 scan that was seen
-    (the latest 1024 are remembered), else the last MS1 scan before.
+    The partner is found as `fragments.Fragment` says. Profile data and wide isolation windows make
+    rows, too, but are counted: the published recipe does not tell them apart.
 
     Parameters
     ----------
@@ -141,44 +124,36 @@ def iter_pairs(
     BadInput
         As `readers.iter_scans`, and for a bad row under "refuse", naming the file and scan.
     """
-    check_peak_options(min_rel_intensity, max_peaks)
     if bad_rows not in BAD_ROWS:
         raise BadInput(f"bad_rows={bad_rows}: expected one of {', '.join(BAD_ROWS)}")
-    surveys: OrderedDict[str, _Survey] = OrderedDict()
-    last: _Survey | None = None
-    for scan in iter_scans(path, max_decompressed_bytes=max_decompressed_bytes, on_bytes=on_bytes):
-        if scan.ms_level not in (1, 2):
-            counts.other_scans += 1
-            continue
-        counts.numbered_by_position += scan.numbered_by_position
-        if scan.ms_level == 1:
-            counts.ms1 += 1
-            last = surveys[scan.native_id] = _survey(scan, min_rel_intensity, max_peaks)
-            if len(surveys) > _REMEMBERED:
-                surveys.popitem(last=False)
-            continue
-        counts.ms2 += 1
-        if scan.precursor_mz is None:
+    scans = iter_scans(path, max_decompressed_bytes=max_decompressed_bytes, on_bytes=on_bytes)
+    for fragment in iter_fragments(
+        scans, counts, max_peaks=max_peaks, min_rel_intensity=min_rel_intensity
+    ):
+        scan, survey, reason = fragment.scan, fragment.survey, fragment.reason
+        if reason == reasons.NO_PRECURSOR:
             counts.ms2_without_precursor += 1
             continue
-        survey = surveys.get(scan.precursor_ref or "", last)
-        if problem := _problem(scan, survey):
+        if fragment.problem:
             if bad_rows == "refuse":
                 hint = "(bad_rows=drop leaves such scans out)"
-                raise BadInput(f"{path}: scan {scan.scan_number}: {problem} {hint}")
+                raise BadInput(f"{path}: scan {scan.scan_number}: {fragment.problem} {hint}")
             counts.bad_rows += 1
             continue
         match = identify(scan) if identify is not None else None
         counts.labelled += match is not None
         if survey is None:
             counts.ms2_before_ms1 += 1
-        elif not len(survey.mz):
+        elif reason == reasons.EMPTY_MS1:
             counts.ms2_after_empty_ms1 += 1
         else:
             counts.rows += 1
             counts.labelled_rows += match is not None
-            counts.partner_by_order += (scan.precursor_ref or "") not in surveys
+            counts.partner_by_order += not fragment.by_reference
             counts.partner_of_other_polarity += survey.polarity not in (None, scan.polarity)
+            counts.partner_in_profile_mode += reason == reasons.PROFILE
+            counts.wide_windows += reason == reasons.DIA
+            assert scan.precursor_mz is not None
             yield Pair(
                 ms1_scan_number=survey.scan_number,
                 ms2_scan_number=scan.scan_number,
@@ -186,22 +161,6 @@ def iter_pairs(
                 intensity=survey.intensity,
                 precursor_mz=scan.precursor_mz,
                 polarity=str(scan.polarity),
-                settings=raw_settings({**scan.settings, "Polarity": str(scan.polarity)}),
+                settings=fragment.settings(),
                 match=match,
             )
-
-
-def _survey(scan: Scan, min_rel_intensity: float, max_peaks: int) -> _Survey:
-    mz = intensity = np.empty(0, dtype=np.float32)
-    if scan.problem is None:
-        mz, intensity = preprocess_ms1(scan.mz, scan.intensity, min_rel_intensity, max_peaks)
-    problem = f"its MS1 scan {scan.scan_number}: {scan.problem}" if scan.problem else None
-    return _Survey(scan.scan_number, scan.polarity, mz, intensity, problem)
-
-
-def _problem(scan: Scan, survey: _Survey | None) -> str | None:
-    if scan.polarity is None:
-        return "states no polarity"
-    if scan.precursor_mz is not None and not 0 < scan.precursor_mz < float("inf"):
-        return f"precursor m/z is {scan.precursor_mz}, expected a positive number"
-    return scan.problem or (survey.problem if survey else None)

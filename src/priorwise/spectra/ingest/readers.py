@@ -3,7 +3,6 @@
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from priorwise.spectra.ingest.acquisition import (
     mzxml_settings,
     polarity_from_filter,
 )
+from priorwise.spectra.ingest.scan import Scan, checked_number
 from priorwise.spectra.ingest.streams import ByteStream, OnBytes
 from priorwise.spectra.ingest.xml import (
     MzMLElements,
@@ -32,49 +32,7 @@ from priorwise.spectra.ingest.xml import (
 )
 
 RUN_SUFFIXES = (".mzml", ".mzxml", ".mzml.gz", ".mzxml.gz")
-_MAX_SCAN_NUMBER = 2**31 - 1
 _SCAN_IN_ID = re.compile(r"\bscan(?:Id)?=(\d+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """One scan of a run.
-
-    Parameters
-    ----------
-    native_id : str
-        The file's own name of the scan; `precursor_ref` refers to it.
-    scan_number : int
-        "scan=N" of the id, or the id itself where it is a number, else position in the file + 1.
-    ms_level : int
-        1 for a survey scan, 2 for a fragment scan; 0 where the file states none (UV traces).
-    polarity : str or None
-        "positive", "negative", or None where the file does not say.
-    mz, intensity : numpy.ndarray of shape (n_peaks,), float64
-        Th and counts, as stored.
-    precursor_mz : float or None
-        Selected ion m/z of the first precursor, in Th.
-    precursor_ref : str or None
-        Native id of the survey scan, where the file gives it.
-    settings : dict
-        Named settings of a fragment scan (`settings.raw_settings` reads them).
-    numbered_by_position : bool
-        Whether `scan_number` is the position in the file, for want of one in the id.
-    problem : str or None
-        What is wrong with the peaks, if anything.
-    """
-
-    native_id: str
-    scan_number: int
-    ms_level: int
-    polarity: str | None
-    mz: NDArray[np.float64]
-    intensity: NDArray[np.float64]
-    precursor_mz: float | None = None
-    precursor_ref: str | None = None
-    settings: dict[str, float | str] = field(default_factory=dict)
-    numbered_by_position: bool = False
-    problem: str | None = None
 
 
 def iter_scans(
@@ -161,7 +119,7 @@ def _mzml_scan(
         _add_source(settings, sources)
     return Scan(
         native_id=name,
-        scan_number=_int32(position + 1 if by_position else int(digits), path, name),
+        scan_number=checked_number(position + 1 if by_position else int(digits), path, name),
         ms_level=level,
         polarity=mzml_polarity(info),
         mz=mz,
@@ -170,6 +128,7 @@ def _mzml_scan(
         precursor_ref=precursor.get("spectrumRef"),
         settings=settings,
         numbered_by_position=by_position,
+        profile="profile spectrum" in info and "centroid spectrum" not in info,
         problem=problem,
     )
 
@@ -218,7 +177,7 @@ def _mzxml_scan(reader: Any, element: Any, path: Path, sources: set[str | None])
     polarity = {"+": "positive", "-": "negative"}.get(sign[:1])
     return Scan(
         native_id=name,
-        scan_number=_int32(int(name), path, name),
+        scan_number=checked_number(int(name), path, name),
         ms_level=level,
         polarity=polarity or polarity_from_filter(str(info.get("filterLine") or "")),
         mz=mz,
@@ -253,9 +212,3 @@ def _number(value: Any) -> float | None:
         return None if value is None else float(value)
     except (TypeError, ValueError):
         return None
-
-
-def _int32(number: int, path: Path, name: str) -> int:
-    if number > _MAX_SCAN_NUMBER:
-        raise BadInput(f"{path}: scan {name!r}: its number does not fit into 32 bits")
-    return number

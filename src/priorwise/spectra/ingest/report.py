@@ -7,6 +7,7 @@ from pathlib import Path
 from priorwise.spectra.ingest.inputs import Assignment, RunFiles, run_stem
 from priorwise.spectra.ingest.library import LibraryCounts
 from priorwise.spectra.ingest.pairs import PairCounts
+from priorwise.spectra.ingest.reasons import WIDEST_WINDOW
 from priorwise.spectra.ingest.spool import Spool
 from priorwise.spectra.settings import SETTING_NAMES, SettingsStats
 
@@ -118,6 +119,16 @@ def warnings_of(
             lines.append(
                 f"{file.path}: {counts.partner_of_other_polarity} row(s) pair an MS2 with an MS1 "
                 "of the other polarity"
+            )
+        if counts.partner_in_profile_mode:
+            lines.append(
+                f"{file.path}: {counts.partner_in_profile_mode} row(s) have an MS1 in profile mode;"
+                " centroid the run first, `score` refuses such scans"
+            )
+        if counts.wide_windows:
+            lines.append(
+                f"{file.path}: {counts.wide_windows} row(s) were isolated in a window of more than "
+                f"{WIDEST_WINDOW:g} Th (DIA?), `score` refuses such scans"
             )
     for dataset, tables in homes.items():
         if len(tables) > 1:

@@ -2,9 +2,12 @@
 
 import gzip
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, cast
+
+from tqdm import tqdm
 
 from priorwise.errors import BadInput
 
@@ -13,6 +16,19 @@ MAX_EXPANSION = 50
 MAX_DECOMPRESSED_FLOOR = 8 * 1024**3
 
 OnBytes = Callable[[int], object]
+
+
+def byte_bar(total: int, what: str) -> tqdm:
+    """Progress bar over bytes, on stderr."""
+    return tqdm(
+        total=total,
+        unit="B",
+        unit_scale=True,
+        desc=what,
+        file=sys.stderr,
+        # in a log file each refresh is a line of its own
+        mininterval=0.1 if sys.stderr.isatty() else 5,
+    )
 
 
 class ByteStream:
@@ -48,7 +64,7 @@ class ByteStream:
         except OSError as error:
             raise BadInput(f"{path}: cannot be read ({error.strerror})") from error
         size = os.fstat(self._raw.fileno()).st_size
-        zipped = self._raw.read(2) == b"\x1f\x8b"
+        self.zipped = zipped = self._raw.read(2) == b"\x1f\x8b"
         self._raw.seek(0)
         self._bound: int | None = None
         self._stream: IO[bytes] = self._raw

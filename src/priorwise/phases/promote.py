@@ -1,0 +1,247 @@
+"""The door to the registry: a model becomes champion if it loads and passes the gates."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from priorwise.errors import BadInput
+from priorwise.phases.challenger import Challenger, find_challenger, try_out
+from priorwise.phases.checks import at_least, writable_file
+from priorwise.phases.desk import Desk, Plan, say
+from priorwise.phases.gates import REFUSED, Decision, Finding, Gate, decide
+from priorwise.phases.model_card import Card
+from priorwise.phases.promotion_facts import candidate_facts, champion_facts
+from priorwise.phases.registry_table import audit_lines, version_table
+from priorwise.phases.spectra_candidate import SpectraCandidate, judged_by
+from priorwise.phases.spectra_gates import GATES as SPECTRA_GATES
+from priorwise.phases.succession import Claim, Judgement, Succession
+from priorwise.spectra.schema import SCHEMA_NAME
+from priorwise.tracking.fingerprint import fingerprint
+from priorwise.tracking.models import MODEL_SHA256, ModelFacts
+from priorwise.tracking.registry import CHAMPION, Registry, VersionFacts, check_name
+from priorwise.tracking.runs import RunTrack
+
+#: the gates a model has to pass, by the schema in its description
+GATES: dict[str, Sequence[Gate[SpectraCandidate]]] = {SCHEMA_NAME: SPECTRA_GATES}
+#: numbers of the evaluation that a version carries
+CARRIED = ("recall", "recall.low", "recall.high", "share_kept", "precision")
+
+
+@dataclass(frozen=True)
+class Promote:
+    """Parameters of `promote`.
+
+    Attributes
+    ----------
+    name : str
+        The registered model.
+    action : str
+        promote = judge a model and make it champion if it passes; rollback = back to the champion
+        before; show = list versions and audit, change nothing.
+    version : str
+        promote: auto = the model of the newest complete evaluate run; or a version of `name`, a run
+        id, models:/OTHER@alias or models:/OTHER/N (copied over with its tags), models:/m-ID.
+        rollback: auto = the champion before; or the number of another past champion.
+    force : bool
+        Promote in spite of gates that failed, tagged as forced; a model that does not load is
+        never promoted.
+    seed : int
+        Accepted as in every phase; a promotion is not random.
+    config : str
+        Recipe YAML; empty for none.
+    out : str
+        File for the decision table or the list of versions (CSV); empty for none.
+    """
+
+    name: str = "priorwise-spectra"
+    action: Literal["promote", "rollback", "show"] = "promote"
+    version: str = "auto"
+    force: bool = False
+    seed: int = 1
+    config: str = ""
+    out: str = ""
+
+    def __post_init__(self) -> None:
+        check_name("name", self.name)
+        at_least("seed", self.seed, 0)
+        if self.action == "rollback" and not (self.version == "auto" or self.version.isdecimal()):
+            raise BadInput(f"version: {self.version} (a rollback goes to auto or a version number)")
+        if self.action != "promote" and self.force:
+            raise BadInput(f"force: says nothing with action={self.action} (expected false)")
+
+
+Config = Promote
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The registry, and what is to happen in it."""
+
+    registry: Registry
+    challenger: Challenger | None = None
+    target: VersionFacts | None = None
+
+
+def prepare(config: Promote, desk: Desk) -> Plan:
+    """Find the model to promote, or the version to go back to."""
+    if config.out:
+        writable_file("out", Path(config.out))
+    registry = Registry(desk.track.client, config.name)
+    resolved, upstream = Resolved(registry), {}
+    if config.action == "promote":
+        challenger = find_challenger(config.version, registry, desk)
+        resolved = Resolved(registry, challenger=challenger)
+        upstream["upstream.model"] = challenger.model_id
+        if challenger.evaluate_run:
+            upstream["upstream.evaluate"] = challenger.evaluate_run
+    elif config.action == "rollback":
+        succession = Succession(registry, desk.track.run_id, say, desk.stop)
+        resolved = Resolved(registry, target=succession.target(_wanted(config)))
+    return Plan(
+        phase="promote",
+        polarity="",
+        config=config,
+        tables={},
+        fingerprint=fingerprint("promote", asdict(config), [], upstream),
+        upstream=upstream,
+        tags={"action": config.action, "registered.name": config.name},
+        resolved=resolved,
+    )
+
+
+def _wanted(config: Promote) -> str:
+    return "" if config.version == "auto" else config.version
+
+
+def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
+    """Promote, roll back, or show."""
+    if plan.resolved.challenger:
+        promote(plan, desk, track)
+    elif plan.resolved.target:
+        roll_back(plan, desk, track)
+    else:
+        show(plan, track)
+
+
+def promote(plan: Plan, desk: Desk, track: RunTrack) -> None:
+    """Load, register, judge, crown; the decision is written down whatever it is.
+
+    Raises
+    ------
+    BadInput
+        If a gate failed and `force` does not help.
+    """
+    config, registry, challenger = plan.config, plan.resolved.registry, plan.resolved.challenger
+    model, loaded = try_out(challenger, desk)
+    if model is None or not loaded.passed:
+        gate = Gate[Finding]("load", lambda finding, champion: finding, can_be_forced=False)
+        decision = decide([gate], loaded, None, config.force)
+        if challenger.version:
+            registry.tag(challenger.version, decision.tags())
+        _write_down(decision, config, track)
+        raise BadInput(f"{challenger.called} is refused by load, always: {loaded.detail}")
+    candidate = candidate_facts(model, challenger.called, challenger.address, loaded, desk)
+    gates = GATES.get(candidate.schema)
+    if gates is None:
+        raise BadInput(f"{challenger.called}: no gates are known for schema {candidate.schema!r}")
+
+    cards: list[Card] = []
+
+    def judge(version: VersionFacts, champion: VersionFacts | None) -> Judgement:
+        facts = replace(candidate, called=f"version {version.version}", address=version.address)
+        other = champion_facts(champion, desk)
+        decision = decide(gates, facts, other, config.force)
+        evaluation, _ = judged_by(facts, other)
+        card = Card(config.name, version.version, facts, evaluation, decision, track.run_id)
+        cards.append(card)
+        return Judgement(decision, _version_tags(card, plan), card.short())
+
+    claim = Claim(lambda: _enter(challenger, model, registry), judge)
+    outcome = Succession(registry, track.run_id, say, desk.stop).promote(claim)
+    version, decision = outcome.version.version, outcome.decision
+    track.text(cards[-1].text(), "model_card.md")
+    track.tags({"registered.version": version, "previous_champion": outcome.previous or "none"})
+    _write_down(decision, config, track)
+    if decision.outcome == REFUSED:
+        raise BadInput(
+            f"version {version} of {config.name} is refused by {', '.join(decision.failed)} (see "
+            f"above; it stays registered, the champion is {outcome.previous or 'none'}; force=true "
+            "insists)"
+        )
+    was = f" (before: version {outcome.previous})" if outcome.previous else ""
+    say(f"models:/{config.name}@{CHAMPION} is version {version}{was}: {decision.outcome}")
+
+
+def _enter(challenger: Challenger, model: ModelFacts, registry: Registry) -> VersionFacts:
+    """Register the model, or find the version that it is."""
+    if challenger.version:
+        return challenger.version
+    if challenger.copied:
+        return registry.copy_in(challenger.copied)
+    return registry.register(model.model_id, model.run_id, {MODEL_SHA256: model.sha256})
+
+
+def _version_tags(card: Card, plan: Plan) -> dict[str, str]:
+    """What a version says of itself."""
+    model, evaluation = card.model, card.evaluation
+    found = evaluation.metrics if evaluation else {}
+    return {
+        "model.id": model.model_id,
+        MODEL_SHA256: model.sha256,
+        "threshold": repr(model.threshold),
+        "rule": model.rule or "default",
+        "polarity": model.polarity,
+        "schema": model.schema,
+        "training_run": model.training.run_id if model.training else "",
+        "threshold_run": model.logged_by.run_id if model.logged_by else "",
+        "evaluate_run": evaluation.run_id if evaluation else "",
+        "eval.digest": evaluation.digest if evaluation else "",
+        "fingerprint": plan.fingerprint,
+        **{name: f"{found[name]:.6g}" if name in found else "" for name in CARRIED},
+    }
+
+
+def _write_down(decision: Decision, config: Promote, track: RunTrack) -> None:
+    for line in decision.lines():
+        say(line)
+    table = decision.table()
+    track.text(table.to_csv(index=False), "decision.csv")
+    track.text(f"# Decision: {decision.outcome}\n\n{decision.markdown()}\n", "decision.md")
+    track.tags({key: text for key, text in decision.tags().items() if text})
+    if config.out:
+        table.to_csv(config.out, index=False)
+
+
+def roll_back(plan: Plan, desk: Desk, track: RunTrack) -> None:
+    """Make the champion before champion again, if it still loads."""
+    registry, target = plan.resolved.registry, plan.resolved.target
+    challenger = Challenger(target.address, target.model_id, version=target)
+    _, loaded = try_out(challenger, desk)
+    if not loaded.passed:
+        raise BadInput(
+            f"version {target.version} of {registry.name} was champion before, but cannot be used "
+            f"any more: {loaded.detail}"
+        )
+    succession = Succession(registry, track.run_id, say, desk.stop)
+    before = succession.roll_back(target, _wanted(plan.config))
+    track.tags({"registered.version": target.version, "previous_champion": before or "none"})
+    say(
+        f"models:/{registry.name}@{CHAMPION} is version {target.version} again (before: "
+        f"{f'version {before}' if before else 'none'})"
+    )
+
+
+def show(plan: Plan, track: RunTrack) -> None:
+    """List the versions and the audit."""
+    registry = plan.resolved.registry
+    if not registry.exists():
+        raise BadInput(f"name: there is no registered model {registry.name}")
+    table = version_table(registry.versions(), registry.aliases())
+    say(table.to_string(index=False) if len(table) else f"{registry.name} has no version")
+    say("\naudit of the champion:")
+    for line in audit_lines(registry.trail()):
+        say(f"  {line}")
+    track.text(table.to_csv(index=False), "versions.csv")
+    if plan.config.out:
+        table.to_csv(plan.config.out, index=False)

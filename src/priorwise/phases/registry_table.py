@@ -1,0 +1,55 @@
+"""What `promote action=show` prints: versions side by side, and the audit."""
+
+import pandas as pd
+
+from priorwise.tracking.audit import AuditEntry
+from priorwise.tracking.registry import VersionFacts
+
+#: heading -> tag of a version
+COLUMNS = {
+    "decision": "decision",
+    "recall": "recall",
+    "kept": "share_kept",
+    "precision": "precision",
+    "threshold": "threshold",
+    "rule": "rule",
+    "evaluated on": "eval.digest",
+}
+SHORT = 8
+
+
+def version_table(versions: list[VersionFacts], aliases: dict[str, str]) -> pd.DataFrame:
+    """One row per version, newest first; all cells are text."""
+    rows = []
+    for facts in versions:
+        named = [alias for alias, version in sorted(aliases.items()) if version == facts.version]
+        row = {"version": facts.version, "alias": ", ".join(named)}
+        for heading, tag in COLUMNS.items():
+            row[heading] = _cell(heading, facts.tags.get(tag, ""))
+        row["status"] = facts.status
+        row["model"] = facts.model_id
+        row["decided"] = facts.tags.get("decided.at", "")
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["version", "alias", *COLUMNS, "status", "model", "decided"])
+
+
+def audit_lines(trail: list[AuditEntry]) -> list[str]:
+    """The audit, oldest line first."""
+    lines = []
+    for number, entry in enumerate(trail, 1):
+        before, after = entry.before or "none", entry.after or "none"
+        change = f"champion {before} -> {after}" if before != after else f"champion stays {after}"
+        what = f"{entry.action} {entry.decision}".strip()
+        about = f"version {entry.version}" if entry.version else ""
+        words = (f"{number:03d}", entry.when, f"{what:<16}", f"{about:<11}", change)
+        lines.append("  ".join([*words, f"run {entry.run_id}", entry.reason]).rstrip())
+    return lines
+
+
+def _cell(heading: str, text: str) -> str:
+    if heading == "evaluated on":
+        return text[:SHORT]
+    try:
+        return f"{float(text):.4f}"
+    except ValueError:
+        return text

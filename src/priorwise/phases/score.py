@@ -1,0 +1,248 @@
+"""A trained model on a user's own files: one line for each MS2 scan."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from priorwise.errors import BadInput
+from priorwise.phases.checks import at_least, probability_or_auto, writable_file
+from priorwise.phases.desk import WORK_FOLDER, Desk, Plan, say
+from priorwise.phases.score_report import record, tell
+from priorwise.phases.spectra_model import find_model
+from priorwise.spectra.ingest.streams import byte_bar
+from priorwise.spectra.ingest.thermo import THERMO_SUFFIXES, opentfraw
+from priorwise.spectra.saved_model import SavedModel, load_saved_model
+from priorwise.spectra.score.partial import clear, partial_folder, put_in_place, workshop
+from priorwise.spectra.score.run import Scoring, score_sources
+from priorwise.spectra.score.sources import Sources, find_sources
+from priorwise.spectra.score.summary import summarise
+from priorwise.spectra.score.writers import needs_peaks, writer_of
+from priorwise.spectra.table_stats import stats_of_table
+from priorwise.store.tables import open_pinned
+from priorwise.tracking.fingerprint import file_sha256, fingerprint, source_digest
+from priorwise.tracking.models import ModelFacts
+from priorwise.tracking.runs import RunTrack
+
+#: tag with the digest of the file written, by which the file is known again
+OUT_SHA256 = "out.sha256"
+
+
+@dataclass(frozen=True)
+class Score:
+    """Parameters of `score`.
+
+    Attributes
+    ----------
+    model : str
+        models:/NAME@ALIAS, models:/NAME/VERSION, models:/m-ID, or the id of a run that logged one.
+    inputs : str
+        mzML, mzXML, Thermo RAW or MGF (plain or .gz), Lance tables: a file, a folder, a glob, a
+        comma-separated list, or an s3:// object or prefix.
+    threshold : str
+        Probability from which on a scan is identifiable; auto = the one stored with the model.
+    dataset_id : str
+        Name of the data set in the USIs; empty = MSV number in the path, else the file's stem.
+    windows : int
+        Scans whose MS1 is drawn round the precursor.
+    overwrite : bool
+        Replace a file that is there already and comes from other work.
+    seed : int
+        Of the choice of these scans; scoring is not random.
+    config : str
+        Recipe YAML; empty for none.
+    out : str
+        File to write: .csv, .parquet, .mztab or .mgf; empty = scores.csv in
+        .priorwise/runs/<run id>.
+    """
+
+    model: str = "models:/priorwise-spectra@champion"
+    inputs: str = ""
+    threshold: str = "auto"
+    dataset_id: str = ""
+    windows: int = 4
+    overwrite: bool = False
+    seed: int = 1
+    config: str = ""
+    out: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            raise BadInput("inputs: nothing given (expected a file, a folder, a glob or s3://...)")
+        probability_or_auto("threshold", self.threshold)
+        at_least("windows", self.windows, 0)
+        at_least("seed", self.seed, 0)
+        if self.out:
+            writer_of(self.out)
+
+
+Config = Score
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What `prepare` found.
+
+    Attributes
+    ----------
+    facts : ModelFacts
+    scoring : Scoring
+    sources : Sources
+    out : pathlib.Path
+    recall : float or None
+        Share of identifiable scans that the model is expected to keep, if that was measured.
+    """
+
+    facts: ModelFacts
+    scoring: Scoring
+    sources: Sources
+    out: Path
+    recall: float | None
+
+
+def prepare(config: Score, desk: Desk) -> Plan:
+    """Find the model and the files; make sure that the output may be written."""
+    default = WORK_FOLDER / "runs" / desk.track.run_id / "scores.csv"
+    out = Path(config.out) if config.out else default
+    sources = find_sources(config.inputs)
+    check_out(out, sources)
+    facts = find_model(config.model, desk, "select_threshold")
+    model = load_saved_model(facts.folder)
+    check_readable(sources, model, facts, out)
+    warn_of_other_scales(sources, model)
+    given = probability_or_auto("threshold", config.threshold)
+    threshold = model.threshold if given is None else given
+    scoring = Scoring(
+        model=model,
+        threshold=threshold,
+        dataset_id=config.dataset_id,
+        seed=config.seed,
+        key={"model": facts.digest, "source": source_digest()},
+    )
+    options = {
+        "threshold": threshold,
+        "dataset_id": config.dataset_id,
+        "seed": config.seed,
+        "format": out.suffix.lower(),
+    }
+    identities = [scoring.identity(source, needs_peaks(out.name)) for source in sources.found]
+    work = fingerprint("score", options, identities, {"model": facts.digest})
+    if not config.overwrite:
+        refuse_other_work(out, work, desk)
+    writable_file("out", out)
+    recall = expected_recall(facts, threshold, desk) if threshold == model.threshold else None
+    return Plan(
+        phase="score",
+        polarity=model.polarity,
+        config=config,
+        tables={},
+        fingerprint=work,
+        upstream={"upstream.model": facts.model_id},
+        tags={"threshold": f"{threshold:.6g}", "model.address": config.model},
+        resolved=Resolved(facts, scoring, sources, out, recall),
+    )
+
+
+def check_out(out: Path, sources: Sources) -> None:
+    """Refuse an output that is an input, or lies in one."""
+    here = out.resolve()
+    for source in sources.found:
+        if source.remote is not None or "://" in source.address:
+            continue
+        place = Path(source.address).resolve()
+        if here == place or place in here.parents or partial_folder(here) in place.parents:
+            raise BadInput(f"out: {out} is one of the inputs, or lies in one (choose another file)")
+        if out.exists() and out.samefile(place):
+            raise BadInput(f"out: {out} is the same file as input {source.address}")
+
+
+def check_readable(sources: Sources, model: SavedModel, facts: ModelFacts, out: Path) -> None:
+    """Refuse, before any work, what this installation or this model cannot do."""
+    runs = [source for source in sources.found if not source.is_table]
+    tables = [source for source in sources.found if source.is_table]
+    for source in runs:
+        if source.name.lower().endswith(THERMO_SUFFIXES):
+            opentfraw(source.address)
+    if runs and model.stats is None:
+        raise BadInput(
+            f"model: {facts.model_id} carries no statistics of its training settings, so it cannot "
+            f"score {runs[0].address} (expected a Lance table made with them, or a model that was "
+            "trained on an ingested table)"
+        )
+    if tables and needs_peaks(out.name):
+        raise BadInput(
+            f"out: {out} (a Lance table holds no MS2 peaks, as {tables[0].address} does not: "
+            "choose .csv, .parquet or .mztab)"
+        )
+
+
+def warn_of_other_scales(sources: Sources, model: SavedModel) -> None:
+    """Say so if a table was z-scored with other statistics than the model's training table."""
+    for source in sources.found:
+        if not source.is_table or model.stats is None:
+            continue
+        found = stats_of_table(open_pinned(source.address))
+        if found and (found.mean, found.std) != (model.stats.mean, model.stats.std):
+            say(
+                f"warning: {source.label}: its settings were z-scored with other statistics than "
+                "those of the model's training table; score the runs themselves instead"
+            )
+
+
+def refuse_other_work(out: Path, work: str, desk: Desk) -> None:
+    """Refuse to write over a file that this very work did not write."""
+    if not out.exists():
+        return
+    if out.is_file():
+        digest = file_sha256(out)
+        for facts in desk.track.history.of_phase("score"):
+            if facts.tags.get("fingerprint") == work and facts.tags.get(OUT_SHA256) == digest:
+                say(f"{out} comes from the same work (run {facts.run_id}): written again")
+                return
+    raise BadInput(f"out: {out} is there already (overwrite=true replaces it)")
+
+
+def expected_recall(facts: ModelFacts, threshold: float, desk: Desk) -> float | None:
+    """Recall at the stored threshold: the model's own newest evaluation, else its choice."""
+    metrics = desk.track.models.get(facts.model_id).metrics or []
+    # an evaluation at another threshold is one of the same model, too
+    used = {metric.run_id: metric.value for metric in metrics if metric.key == "threshold"}
+    recalls = [metric for metric in metrics if metric.key == "recall"]
+    measured = [m for m in recalls if abs(used.get(m.run_id, threshold) - threshold) < 1e-9]
+    if measured:
+        return float(max(measured, key=lambda metric: metric.timestamp).value)
+    chosen = desk.track.history.run(facts.run_id) if facts.run_id else None
+    if chosen is None or chosen.params.get("contract.phase") != "select_threshold":
+        return None
+    return chosen.metrics.get("recall")
+
+
+def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
+    """Score file after file, put the output in place, then say what came out."""
+    config, resolved = plan.config, plan.resolved
+    facts, sources, out = resolved.facts, resolved.sources.found, resolved.out
+    if resolved.sources.ignored:
+        say(f"{len(resolved.sources.ignored)} file(s) of another kind are ignored")
+    named = f" ({facts.name} version {facts.version})" if facts.name else ""
+    rule = resolved.scoring.model.rule if config.threshold == "auto" else "given"
+    say(
+        f"model {facts.model_id}{named}, threshold {resolved.scoring.threshold:.4f}"
+        f"{f' ({rule})' if rule else ''}; {len(sources)} input(s)"
+    )
+    with workshop(out) as folder:
+        with closing(byte_bar(sum(source.size for source in sources), "score")) as bar:
+            parts, notes = score_sources(sources, resolved.scoring, out, folder, say, bar.update)
+        summary = summarise(sources, parts, notes)
+        if not summary.total.n:
+            damage = summary.damaged[0].damage if summary.damaged else "no MS2 scan in them"
+            raise BadInput(f"inputs={config.inputs}: nothing could be scored ({damage})")
+        put_in_place(out, parts, folder)
+        clear(out)
+    tell(summary, resolved.recall, out)
+    record(summary, resolved.scoring.threshold, config.windows, track)
+    track.tags({"out": out, OUT_SHA256: file_sha256(out)})
+    if summary.damaged:
+        more = f" and {len(summary.damaged) - 1} more" if len(summary.damaged) > 1 else ""
+        raise BadInput(
+            f"{summary.damaged[0].damage}{more}: only what comes before the damage is in {out}; "
+            "all other inputs are in it whole"
+        )

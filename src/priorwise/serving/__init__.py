@@ -1,0 +1,1 @@
+"""Models for others: MLflow pyfunc models that need neither Lightning, nor Lance, nor a server."""

@@ -1,0 +1,229 @@
+"""`mlflow models serve`: 200 for what is sound, 400 for what is not, never 500, never NaN."""
+
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.serving.frames import raw_frame, table_frame
+
+#: what is well-formed but no request: every one gets 400
+NO_REQUESTS = [
+    {},
+    [],
+    5,
+    None,
+    "text",
+    [1, 2],
+    {"inputs": 5},
+    {"inputs": None},
+    {"inputs": "text"},
+    {"inputs": []},
+    {"inputs": {}},
+    {"inputs": [1, 2, 3]},
+    {"inputs": [[1, 2], [3]]},
+    {"instances": 5},
+    {"instances": [{}]},
+    {"instances": [{"mz_array": 1}, {"other": 2}]},
+    {"inputs": {"mz_array": [1], "intensity_array": [1, 2]}},
+    {"dataframe_split": 5},
+    {"dataframe_split": {}},
+    {"dataframe_split": {"columns": 5, "data": 5}},
+    {"dataframe_split": {"columns": ["mz_array"], "data": [[1], [1, 2]]}},
+    {"dataframe_records": {}},
+    {"dataframe_records": 1},
+    {"dataframe_records": [1, 2]},
+    {"dataframe_records": [None]},
+    {"dataframe_records": [], "inputs": []},
+    {"other": 1},
+    {"messages": [{"role": "user", "content": "hello"}]},
+    {"input": "text"},
+    {"prompt": "text"},
+]
+
+
+@pytest.fixture(scope="module")
+def server(pyfunc, tmp_path_factory):
+    """Address of a scoring server."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("server")
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(pyfunc)]
+    command += ["--env-manager", "local", "--port", str(port), "--host", "127.0.0.1"]
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")},
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"],
+    }
+    with (folder / "log.txt").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            try:
+                if requests.get(f"{address}/ping", timeout=5).status_code == 200:
+                    break
+            except requests.ConnectionError:
+                assert process.poll() is None, (folder / "log.txt").read_text()
+                time.sleep(0.5)
+        else:
+            raise AssertionError((folder / "log.txt").read_text())
+        yield f"{address}/invocations"
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(30)
+
+
+def ask(server, body, kind="application/json"):
+    text = body if isinstance(body, str) else json.dumps(body)
+    return requests.post(server, data=text, headers={"Content-Type": kind}, timeout=120)
+
+
+def records(frame) -> dict:
+    return {"dataframe_records": json.loads(frame.to_json(orient="records"))}
+
+
+def answers(response) -> list[dict]:
+    assert response.status_code == 200, response.text[-500:]
+    assert "NaN" not in response.text and "Infinity" not in response.text
+    return response.json()["predictions"]
+
+
+def test_every_form_of_request(server, model):
+    frame = table_frame(5)
+    expected = model.predict(frame)
+    split = json.loads(frame.to_json(orient="split"))
+    lists = {"inputs": json.loads(frame.to_json(orient="records"))}
+    for body in (records(frame), {"dataframe_split": split}, lists):
+        found = answers(ask(server, body))
+        assert [row["probability"] for row in found] == pytest.approx(
+            expected["probability"].tolist(), abs=1e-6
+        )
+        assert [row["identifiable"] for row in found] == expected["identifiable"].tolist()
+
+
+def test_params(server, model):
+    frame = table_frame(5)
+    for threshold in (0, 1, 0.5):
+        found = answers(ask(server, {**records(frame), "params": {"threshold": threshold}}))
+        expected = model.predict(frame, params={"threshold": threshold})["identifiable"]
+        assert [row["identifiable"] for row in found] == expected.tolist()
+    raw = raw_frame(4)
+    found = answers(ask(server, {**records(raw), "params": {"raw": True}}))
+    expected = model.predict(raw, params={"raw": True})["probability"]
+    assert [row["probability"] for row in found] == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_whole_numbers(server):
+    frame = table_frame(3)
+    for name in ("mz_array", "intensity_array"):
+        frame[name] = [[round(value) for value in cell] for cell in frame[name]]
+    frame["precursor_mz"] = [100, 200, 300]
+    assert len(answers(ask(server, records(frame)))) == 3
+
+
+def test_no_rows(server):
+    assert ask(server, {"dataframe_records": []}).status_code == 400  # no rows, so no columns
+    columns = json.loads(table_frame(1).to_json(orient="split"))["columns"]
+    assert answers(ask(server, {"dataframe_split": {"columns": columns, "data": []}})) == []
+
+
+@pytest.mark.parametrize("body", NO_REQUESTS, ids=lambda body: json.dumps(body)[:50])
+def test_well_formed_json_that_is_no_request_is_refused(server, body):
+    response = ask(server, body)
+    assert 400 <= response.status_code < 500, (response.status_code, response.text[-1500:])
+
+
+FRAME = table_frame(4)
+BAD_CELLS = [
+    ("mz_array", None, "mz_array"),
+    ("mz_array", [], "no peaks"),
+    ("mz_array", "abc", "mz_array"),
+    ("mz_array", [1.0], "mz_array"),
+    ("mz_array", ["a"], "mz_array"),
+    ("mz_array", [[1.0]], "mz_array"),
+    ("intensity_array", [None] * len(FRAME["mz_array"][2]), "intensity_array"),
+    ("intensity_array", [math.nan] * len(FRAME["mz_array"][2]), "intensity_array"),
+    ("intensity_array", [math.inf] * len(FRAME["mz_array"][2]), "intensity_array"),
+    ("intensity_array", [-1] * len(FRAME["mz_array"][2]), "intensity_array"),
+    ("intensity_array", [10**400] * len(FRAME["mz_array"][2]), ""),
+    ("precursor_mz", "heavy", "precursor_mz"),
+    ("precursor_mz", None, "precursor_mz"),
+    ("precursor_mz", 1e400, "precursor_mz"),
+    ("instrument_settings", [0] * 22, "instrument_settings"),
+    ("instrument_settings", [7] * 22, "instrument_settings"),
+    ("instrument_settings", None, "instrument_settings"),
+    ("instrument_settings", {}, "instrument_settings"),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "said"), BAD_CELLS)
+def test_bad_cells_are_refused(server, column, value, said):
+    rows = records(FRAME)["dataframe_records"]
+    rows[2][column] = value
+    response = ask(server, {"dataframe_records": rows})
+    assert response.status_code == 400, response.text[-500:]
+    assert said in response.text or "row 2" in response.text
+    assert "Traceback" not in response.text
+
+
+@pytest.mark.parametrize("column", list(FRAME))
+def test_missing_columns_are_named(server, column):
+    response = ask(server, records(FRAME.drop(columns=column)))
+    assert response.status_code == 400 and column in response.text
+
+
+@pytest.mark.parametrize("params", [{"threshold": "x"}, {"threshold": 2}, {"raw": "x"}, 5, [], "x"])
+def test_bad_params(server, params):
+    response = ask(server, {**records(FRAME), "params": params})
+    assert response.status_code == 400, response.text[-500:]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "code"),
+    [("{", "application/json", 400), ("", "application/json", 400), ("a,b", "text/html", 415)],
+)
+def test_what_is_no_json_at_all(server, text, kind, code):
+    assert ask(server, text, kind).status_code == code
+
+
+def test_a_long_spectrum_is_refused_and_many_rows_are_not(server):
+    long = table_frame(1)
+    long["mz_array"], long["intensity_array"] = [[100.0] * 5000], [[1.0] * 5000]
+    assert ask(server, records(long)).status_code == 400
+    assert len(answers(ask(server, records(table_frame(2000, longest=4))))) == 2000
+
+
+CELLS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
+    ),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    key=st.sampled_from(["dataframe_records", "dataframe_split", "inputs", "instances", "x"]),
+    rows=st.one_of(
+        CELLS,
+        st.lists(st.dictionaries(st.sampled_from(list(FRAME)), CELLS), max_size=2),
+        st.fixed_dictionaries({"columns": CELLS, "data": CELLS}),
+    ),
+)
+def test_any_json_is_answered_with_200_or_400(server, key, rows):
+    response = ask(server, {key: rows})
+    assert response.status_code in (200, 400), (response.status_code, response.text[-800:])
+    if response.status_code == 200:
+        answers(response)
