@@ -53,7 +53,8 @@ class Browser:
     @property
     def text(self) -> str:
         """All text that is shown."""
-        return str(self.driver.execute_script("return document.body.innerText"))
+        shown = str(self.driver.execute_script("return document.body.innerText"))
+        return shown.replace("\u00a0", " ")  # a space that does not break
 
     def wait_for(self, *texts: str) -> None:
         """Wait until all texts are shown."""

@@ -52,7 +52,7 @@ def test_runs_can_be_compared(window, promoted):
     runs = [run.info.run_id for run in promoted.runs("nnpu_train")]
     assert len(runs) == 2
     window.open(f"/compare-runs?runs={json.dumps(runs)}&experiments={json.dumps(['0'])}")
-    window.wait_for("nnpu_train published both", "nnpu_train censoring both", "cfg.scenario")
+    window.wait_for("nnpu_train both published", "nnpu_train both censoring", "cfg.scenario")
     window.keep("compare")
 
 
