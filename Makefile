@@ -11,7 +11,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo lint test test-all screenshots bench-demo bench-priors clean
+.PHONY: help setup demo lint test test-all screenshots bench-demo bench-priors bench-serving clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,7 +52,7 @@ test-all: lint ## lint, then every test
 	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest
 
 screenshots: setup ## the pictures of the UI that the README shows, from the demo's recipe (needs chromium)
-	PATH="$(BIN):$$PATH" PRIORWISE_SCREENSHOTS=docs/ui "$(BIN)/python" -m pytest tests/ui
+	PATH="$(BIN):$$PATH" PRIORWISE_SCREENSHOTS=docs/ui "$(BIN)/python" -m pytest tests/ui --timeout 3000
 
 bench-demo: export OMP_NUM_THREADS = 1
 bench-demo: setup ## what the demo recipe reaches over three seeds, against the simulation's truth
@@ -67,6 +67,10 @@ bench-priors: setup ## priors and nnPU where the truth is known, against publish
 	"$(BIN)/python" -m benchmarks.priors
 	"$(BIN)/python" -m benchmarks.nnpu
 	"$(BIN)/python" -m benchmarks.scar
+
+bench-serving: export OMP_WAIT_POLICY = PASSIVE
+bench-serving: setup ## the served model on 1,000 spectra, beside its bare network
+	"$(BIN)/python" -m benchmarks.serving
 
 clean: ## remove .venv and caches; runs (mlflow.db, mlruns) and tables (.priorwise) stay
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -42,7 +42,7 @@ from priorwise.spectra.simulate import read_truth
 from priorwise.store.tables import open_pinned
 
 #: rows of the training table; the test of this notebook sets a smaller number
-ROWS = int(os.environ.get("PRIORWISE_NOTEBOOK_ROWS", "12000"))
+ROWS = int(os.environ.get("PRIORWISE_NOTEBOOK_ROWS", "8000"))
 PROJECT = Path(priorwise.__file__).parents[2]
 WORK = Path(tempfile.mkdtemp(prefix="priorwise-"))
 STORE = f"sqlite:///{WORK / 'mlflow.db'}"

@@ -115,6 +115,19 @@ def test_nnpu_checkpoint(place, simulated, tmp_path):
     assert raw["probability"].between(0, 1).all()
 
 
+def test_an_imported_model_can_be_given_a_threshold_and_judged(place, tmp_path):
+    done = imported(place, checkpoint=published(tmp_path / "best.ckpt"))
+    assert done.code == 0, done.err
+    model = place.run("import_checkpoint").info.run_id
+    refused = place.phase("select_threshold", model=model, rule="prior")
+    assert refused.code == 2 and "label frequency c" in refused.err  # the file has pi only
+    for phase, wanted in (("select_threshold", model), ("evaluate", "auto")):
+        done = place.phase(phase, model=wanted)
+        assert done.code == 0, done.err
+    judged = place.run("evaluate")
+    assert "recall" in judged.data.metrics and "precision" not in judged.data.metrics
+
+
 def test_bce_checkpoint_must_be_given_its_polarity(place, tmp_path):
     path = published(tmp_path / "bce.ckpt", HPARAMS)
     done = imported(place, checkpoint=path)

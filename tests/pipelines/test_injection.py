@@ -19,6 +19,11 @@ ENTRIES = (
     "predict",
     "estimate_prior",
     "nnpu_train",
+    "select_threshold",
+    "evaluate",
+    "promote",
+    "score",
+    "import_checkpoint",
 )
 VALUES = {
     "semicolon": "a; touch {marker}",

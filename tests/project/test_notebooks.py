@@ -33,7 +33,7 @@ def execute(script: Path, folder: Path) -> nbformat.NotebookNode:
     """The notebook with outputs, run in `folder` by a kernel of this environment."""
     notebook = jupytext.read(script)
     client = NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
     client.execute(env={**os.environ, "PYTHONPATH": str(ROOT / "src")})
     return notebook

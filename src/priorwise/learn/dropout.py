@@ -13,6 +13,7 @@ def dropout(x: Tensor, p: float, training: bool, relu: bool = False) -> Tensor:
     Parameters
     ----------
     x : torch.Tensor
+        With `relu`, changed in place where no gradient is recorded.
     p : float
         Probability of dropping an element, in [0, 1).
     training : bool
@@ -26,7 +27,8 @@ def dropout(x: Tensor, p: float, training: bool, relu: bool = False) -> Tensor:
         Elements kept are scaled by 1 / (1 - p).
     """
     if not training or p == 0:
-        return functional.relu(x) if relu else x
+        # a fresh output of the size of a feed-forward layer costs more than the ReLU itself
+        return functional.relu(x, inplace=not torch.is_grad_enabled()) if relu else x
     if x.device.type == "cpu" and x.dtype == torch.float32:
         masked: Tensor = _CpuDropout.apply(x, p, relu)  # type: ignore[no-untyped-call]
         return masked

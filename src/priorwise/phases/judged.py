@@ -56,9 +56,9 @@ class JudgedModel:
         return {"scenario": scenario} if scenario else {}
 
     def frequencies(self) -> dict[str, Frequency]:
-        """Label frequency c of each polarity, of the priors it was trained with; empty without."""
-        priors = {mode: self.saved.priors.get(mode) for mode in self.modes}
-        return {mode: _frequency(prior) for mode, prior in priors.items() if prior}
+        """Label frequency c of each polarity, where the priors it was trained with say it."""
+        priors = {mode: self.saved.priors.get(mode, {}) for mode in self.modes}
+        return {mode: _frequency(prior) for mode, prior in priors.items() if "c" in prior}
 
     def frequencies_on(self, test: TableFacts) -> dict[str, Frequency]:
         """The same for the rows of a table: raised where pi = s / c of these would exceed 1.

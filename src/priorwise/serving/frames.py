@@ -12,6 +12,7 @@ from priorwise.spectra.preprocess import preprocess_ms1
 from priorwise.spectra.rows import SpectraRows
 from priorwise.spectra.schema import (
     CATEGORICAL_SETTINGS,
+    LARGEST,
     N_SETTINGS,
     NUMERIC_SETTINGS,
     POLARITIES,
@@ -28,8 +29,6 @@ NAMED_CATEGORIES = tuple(name for name in CATEGORICAL_SETTINGS if name != "Polar
 MAX_ROW_PEAKS = 4000
 #: peaks of one raw row, before they are filtered
 MAX_RAW_PEAKS = 2_000_000
-#: beyond this, float32 sinusoids overflow; no instrument comes near it
-LARGEST = 1e15
 
 Floats = npt.NDArray[np.float64]
 
@@ -157,7 +156,7 @@ def _precursors(frame: pd.DataFrame) -> npt.NDArray[np.float32]:
 
 def _named_settings(frame: pd.DataFrame, row: int) -> dict[str, float | str]:
     polarity = frame[POLARITY_COLUMN].iloc[row]
-    if polarity not in POLARITIES:
+    if not _one_of(polarity, POLARITIES):
         raise bad(POLARITY_COLUMN, row, f"{polarity!r}", "positive or negative")
     named: dict[str, float | str] = {"Polarity": str(polarity)}
     for name in NUMERIC_SETTINGS:
@@ -170,7 +169,7 @@ def _named_settings(frame: pd.DataFrame, row: int) -> dict[str, float | str]:
     for name in NAMED_CATEGORIES:
         value = _cell(frame, name, row)
         if value is not None:
-            if value not in CATEGORICAL_SETTINGS[name]:
+            if not _one_of(value, CATEGORICAL_SETTINGS[name]):
                 expected = " or ".join(CATEGORICAL_SETTINGS[name])
                 raise bad(name, row, f"{value!r}", f"{expected}, or nothing")
             named[name] = str(value)
@@ -182,6 +181,11 @@ def _cell(frame: pd.DataFrame, name: str, row: int) -> Any:
     value = frame[name].iloc[row] if name in frame else None
     missing = value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value))
     return None if missing else value
+
+
+def _one_of(value: Any, names: tuple[str, ...]) -> bool:
+    # comparing an array, or pandas' NA, with a text gives no truth value
+    return isinstance(value, str) and value in names
 
 
 def _number(value: Any, column: str, row: int) -> float:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from priorwise.errors import BadInput
-from priorwise.spectra.schema import N_SETTINGS, SPECTRA_SCHEMA
+from priorwise.spectra.schema import LARGEST, N_SETTINGS, SPECTRA_SCHEMA
 
 
 class BadCell(BadInput):
@@ -100,7 +100,7 @@ def check_rows(batch: pa.RecordBatch, where: str, first_row: int = 0) -> None:
     label = batch.column("label").to_numpy(zero_copy_only=False)
     refuse(~np.isin(label, (0, 1)), "label", lambda r: f"label {label[r]:g}", "0 or 1")
     precursor = batch.column("precursor_mz").to_numpy(zero_copy_only=False)
-    bad = ~np.isfinite(precursor) | (precursor < 0)
+    bad = ~((precursor >= 0) & (precursor <= LARGEST))  # NaN, too
     refuse(bad, "precursor_mz", lambda r: f"{precursor[r]}", "a finite m/z >= 0")
 
     sizes = {name: list_lengths(batch.column(name)) for name in ("mz_array", "intensity_array")}
@@ -114,11 +114,11 @@ def check_rows(batch: pa.RecordBatch, where: str, first_row: int = 0) -> None:
     refuse(sizes["mz_array"] == 0, "mz_array", lambda _: "no peaks", "at least one peak")
     for name in ("mz_array", "intensity_array"):
         values = flat_values(batch.column(name))
-        bad_value = ~np.isfinite(values) | (values < 0)
+        bad_value = ~((values >= 0) & (values <= LARGEST))
         refuse(
             _any_in_row(bad_value, sizes[name]),
             name,
-            lambda _: "NaN, infinite or negative",
+            lambda _: "NaN, infinite, negative or beyond 1e15",
             "finite values >= 0",
         )
 
@@ -131,9 +131,9 @@ def check_rows(batch: pa.RecordBatch, where: str, first_row: int = 0) -> None:
     )
     settings = settings_matrix(batch)
     refuse(
-        np.asarray(~np.isfinite(settings).all(axis=1)),
+        np.asarray(~(np.abs(settings) <= LARGEST).all(axis=1)),
         "instrument_settings",
-        lambda _: "NaN or infinite",
+        lambda _: "NaN, infinite or beyond 1e15",
         "finite values",
     )
     modes = (settings[:, 14:16] > 0.5).sum(axis=1)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from priorwise.errors import BadInput
+from priorwise.spectra.schema import LARGEST
 
 MIN_REL_INTENSITY = 0.01
 MAX_PEAKS = 400
@@ -24,7 +25,8 @@ def preprocess_ms1(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Peaks of an MS1 scan as the table stores them.
 
-    Peaks that are no measurement (not finite, m/z or intensity not above zero) are dropped first.
+    Peaks that are no measurement (m/z or intensity not above zero, not finite or beyond
+    `schema.LARGEST`) are dropped first.
     Of equally intense peaks at the cut, those of lower m/z stay.
 
     Parameters
@@ -121,5 +123,5 @@ def _measured(
         raise BadInput(
             f"m/z and intensity arrays differ in shape ({masses.shape} and {counts.shape})"
         )
-    good = np.isfinite(masses) & np.isfinite(counts) & (masses > 0) & (counts > 0)
+    good = (masses > 0) & (masses <= LARGEST) & (counts > 0) & (counts <= LARGEST)
     return masses[good], counts[good]

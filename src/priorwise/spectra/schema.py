@@ -54,6 +54,8 @@ CATEGORICAL_SETTINGS = {
 N_SETTINGS = len(NUMERIC_SETTINGS) + 2 * len(CATEGORICAL_SETTINGS)
 POLARITY_NEGATIVE, POLARITY_POSITIVE = 14, 15
 POLARITIES = ("positive", "negative")
+#: beyond this, float32 sinusoids overflow and answers are NaN; no instrument comes near it
+LARGEST = 1e15
 
 
 def polarity_of(settings: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ neither value of a one-hot pair), and flagged in a sidecar table. It never becom
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from priorwise.errors import BadInput
-from priorwise.spectra.schema import CATEGORICAL_SETTINGS, N_SETTINGS, NUMERIC_SETTINGS
+from priorwise.spectra.schema import (
+    CATEGORICAL_SETTINGS,
+    LARGEST,
+    N_SETTINGS,
+    NUMERIC_SETTINGS,
+)
 
 #: what a reader hands over: setting name -> number, or value of a category
 NamedSettings = Mapping[str, float | str]
@@ -35,8 +39,8 @@ def raw_settings(named: NamedSettings) -> NDArray[np.float64]:
     ----------
     named : mapping of str to float or str
         Names of `schema.NUMERIC_SETTINGS` and `schema.CATEGORICAL_SETTINGS`; any may be absent.
-        A charge of 0 means "unknown" and a number that is not finite means nothing: both are
-        missing. So is a category that is neither of the pair (APCI is neither NSI nor ESI). The
+        A charge of 0 means "unknown", and a number that is not finite or beyond `schema.LARGEST`
+        means nothing: both are missing. So is a category that is neither of the pair (APCI is neither NSI nor ESI). The
         sign of a charge is the polarity's business: its magnitude is stored.
 
     Returns
@@ -56,7 +60,7 @@ def raw_settings(named: NamedSettings) -> NDArray[np.float64]:
     for index, name in enumerate(NUMERIC_SETTINGS):
         if name in named:
             value = float(named[name])
-            raw[index] = value if math.isfinite(value) else np.nan
+            raw[index] = value if abs(value) <= LARGEST else np.nan
     charge = NUMERIC_SETTINGS.index("Charge State")
     raw[charge] = abs(raw[charge]) or np.nan
     for pair, (name, values) in enumerate(CATEGORICAL_SETTINGS.items()):

@@ -25,6 +25,9 @@ COLUMNS = (
     "metrics.`pi.e1`",
     "metrics.`pi.median`",
     "metrics.`recall`",
+    "metrics.`threshold`",
+    "metrics.`share_kept`",
+    "metrics.`precision`",
     "metrics.`best.q`",
     "metrics.`best.proxy_f1`",
     "metrics.`prior.positive.pi`",
@@ -33,7 +36,7 @@ COLUMNS = (
 
 
 def share_view(client: MlflowClient, experiment_id: str) -> str:
-    """Store the view: runs sorted by phase, with c, s, pi and recall side by side.
+    """Store the view: runs sorted by phase, with c, s, pi, recall and share kept side by side.
 
     Returns
     -------

@@ -69,13 +69,15 @@ def mzml_settings(info: Meta, precursor: Meta, ion: Meta) -> dict[str, float | s
     )
     window = precursor.get("isolationWindow") or {}
     offsets = [window.get(f"isolation window {side} offset") for side in ("lower", "upper")]
-    if None not in offsets:
-        _put(named, "MS2 Isolation Width", sum(float(v) for v in offsets if v is not None))
+    lower, upper = (_finite(offset) for offset in offsets)
+    if lower is not None and upper is not None:
+        named["MS2 Isolation Width"] = lower + upper
     _put(named, "Charge State", ion.get("charge state"))
     injection = scan.get("ion injection time")
-    if injection is not None:
+    duration = _finite(injection)
+    if duration is not None:
         in_seconds = getattr(injection, "unit_info", None) in ("second", "UO:0000010")
-        _put(named, "Ion Injection Time (ms)", float(injection) * (1000 if in_seconds else 1))
+        named["Ion Injection Time (ms)"] = duration * (1000 if in_seconds else 1)
     for term in ("mass resolving power", "mass resolution"):
         _put(named, "Orbitrap Resolution", scan.get(term, info.get(term)))
     activation = precursor.get("activation") or {}
@@ -160,9 +162,15 @@ def _from_filter(named: dict[str, float | str], line: str) -> None:
 
 def _put(named: dict[str, float | str], name: str, value: Any) -> None:
     """Set a numeric setting if `value` is a finite number."""
+    number = _finite(value)
+    if number is not None:
+        named[name] = number
+
+
+def _finite(value: Any) -> float | None:
+    """The number that `value` says, if it is a finite one."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
-        return
-    if math.isfinite(number):
-        named[name] = number
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

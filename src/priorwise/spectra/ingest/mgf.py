@@ -17,6 +17,8 @@ from priorwise.spectra.ingest.streams import ByteStream, OnBytes
 
 MGF_SUFFIXES = (".mgf", ".mgf.gz")
 _SCAN_IN_TITLE = re.compile(r"\bscan[=:](\d+)")
+#: of a whole number; Python refuses to read more than 4300
+_MOST_DIGITS = 20
 _CHARGE = re.compile(r"[+-]?0*([1-9]\d*)[+-]?")
 
 
@@ -54,24 +56,28 @@ def iter_mgf_scans(
             yield _scan(fields, peaks, position, path)
 
 
+def _whole(text: str) -> int | None:
+    """The whole number that a text is; None if it is none, or no sane one."""
+    return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else None
+
+
 def _scan(
     fields: Mapping[str, str], peaks: list[tuple[float, float]], position: int, path: Path
 ) -> Scan:
     array = np.array(peaks, dtype=np.float64).reshape(-1, 2)
     title = fields.get("TITLE", "")
     in_title = _SCAN_IN_TITLE.search(title)
-    digits = fields.get("SCANS", "") or (in_title.group(1) if in_title else "")
-    stated = digits.isdecimal()
+    number = _whole(fields.get("SCANS", "") or (in_title.group(1) if in_title else ""))
     level = fields.get("MSLEVEL") or fields.get("MS_LEVEL") or "2"
     charge = _CHARGE.fullmatch(fields.get("CHARGE", ""))
     return Scan(
         native_id=title or str(position),
-        scan_number=checked_number(int(digits) if stated else position + 1, path, title),
-        ms_level=int(level) if level.isdecimal() else 0,
+        scan_number=checked_number(position + 1 if number is None else number, path, title),
+        ms_level=_whole(level) or 0,
         polarity=polarity_of(fields),
         mz=array[:, 0],
         intensity=array[:, 1],
         precursor_mz=precursor_of(fields),
         settings={"Charge State": float(charge.group(1))} if charge else {},
-        numbered_by_position=not stated,
+        numbered_by_position=number is None,
     )

@@ -24,6 +24,7 @@ from priorwise.spectra.ingest.xml import (
     MzMLElements,
     MzXMLElements,
     decode,
+    decoding,
     first_line,
     forget,
     format_of,
@@ -90,8 +91,11 @@ def _mzml_scans(stream: ByteStream, path: Path) -> Iterator[Scan]:
             sources |= named or {None}
         elif kind == "spectrum":
             name = str(element.get("id", position))
-            info = decode(reader, element, path, f"spectrum {name!r}")
-            yield _mzml_scan(info, name, position, path, sources)
+            what = f"spectrum {name[:100]!r}"
+            info = decode(reader, element, path, what)
+            with decoding(path, what):
+                scan = _mzml_scan(info, name, position, path, sources)
+            yield scan
             position += 1
             forget(element)
         else:
@@ -161,8 +165,14 @@ def _mzxml_scans(stream: ByteStream, path: Path) -> Iterator[Scan]:
 def _mzxml_scan(reader: Any, element: Any, path: Path, sources: set[str | None]) -> Scan:
     name = str(element.get("num", ""))
     if not name.isdecimal():
-        raise BadInput(f"{path}: a scan has num={name!r}; expected a whole number")
-    info = decode(reader, element, path, f"scan {name}")
+        raise BadInput(f"{path}: a scan has num={name[:100]!r}; expected a whole number")
+    what = f"scan {name[:100]}"
+    info = decode(reader, element, path, what)
+    with decoding(path, what):
+        return _scan_of(info, name, path, sources)
+
+
+def _scan_of(info: dict[str, Any], name: str, path: Path, sources: set[str | None]) -> Scan:
     level = int(info.get("msLevel") or 0)
     mz, intensity, problem = _peaks(info)
     precursor: dict[str, Any] = {}

@@ -4,10 +4,10 @@ The names stand in the `reason` column of what `score` writes; a scorable scan h
 gives the first one that holds, in the order of this file.
 """
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
+
+from priorwise.spectra.schema import LARGEST
 
 NO_PRECURSOR = "no precursor m/z"
 NO_POLARITY = "no polarity"
@@ -23,15 +23,15 @@ BAD_SETTINGS = "bad settings"
 REASONS = {
     NO_PRECURSOR: "the file names no selected ion",
     NO_POLARITY: "neither the scan nor its filter line says positive or negative",
-    BAD_PRECURSOR: "the selected ion's m/z is no positive number",
+    BAD_PRECURSOR: "the selected ion's m/z is no positive number, or beyond all range",
     DAMAGED_PEAKS: "m/z and intensity arrays of the scan or its MS1 differ in length or, in a "
-    "table, hold NaN, infinite or negative values",
+    "table, hold values that are NaN, negative or beyond all range",
     NO_MS1: "no MS1 scan comes before it in the file",
     EMPTY_MS1: "its MS1 scan has no peaks",
     PROFILE: "its MS1 scan is not centroided (see `is_profile`)",
     DIA: "the isolation window is wider than `WIDEST_WINDOW`, so it holds many precursors",
     OTHER_POLARITY: "the model was trained on the other polarity only",
-    BAD_SETTINGS: "in a table: not 22 finite settings",
+    BAD_SETTINGS: "in a table: not 22 finite settings within range",
 }
 
 #: Th. The published training scans have 1.42 with a standard deviation of 0.46, so 5 lies almost
@@ -88,6 +88,6 @@ def of_precursor(precursor_mz: float | None, polarity: str | None) -> str:
         return NO_PRECURSOR
     if polarity is None:
         return NO_POLARITY
-    if not 0 < precursor_mz < math.inf:
+    if not 0 < precursor_mz <= LARGEST:
         return BAD_PRECURSOR
     return ""

@@ -7,6 +7,7 @@ element it has passed, to expand no entities, and to give a nested mzXML parent 
 import re
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import copy as copy_element
 from pathlib import Path
 from typing import Any
@@ -131,13 +132,26 @@ def decode(reader: Any, element: Any, path: Path, what: str) -> dict[str, Any]:
     BadInput
         If it cannot be decoded, naming the file and `what`.
     """
-    try:
+    with decoding(path, what):
         info: dict[str, Any] = reader._get_info_smart(element)
+    return info
+
+
+@contextmanager
+def decoding(path: Path, what: str) -> Iterator[None]:
+    """Name the file and `what` if something in it cannot be decoded.
+
+    Raises
+    ------
+    BadInput
+        For whatever a damaged element leads to, in pyteomics or in ourselves.
+    """
+    try:
+        yield
     except BadInput:
         raise
-    except Exception as error:  # pyteomics raises whatever a damaged element leads to
+    except Exception as error:
         raise BadInput(f"{path}: {what}: cannot be decoded ({first_line(error)})") from error
-    return info
 
 
 def without_children(scan: Any) -> Any:

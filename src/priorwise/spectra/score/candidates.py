@@ -21,6 +21,8 @@ from priorwise.store.tables import ContentDigest, PinnedTable, scan
 
 #: rows of a table read at a time; a row has some kilobytes
 _TABLE_ROWS = 256
+#: a larger one is a misread one
+_LARGEST_CHARGE = 1000
 _NO_PEAKS: NDArray[np.float32] = np.empty(0, dtype=np.float32)
 
 
@@ -47,7 +49,7 @@ class Candidate:
     charge : int
         Of the precursor; 0 = unknown.
     fragments : numpy.ndarray of shape (n, 2), float64, or None
-        Peaks of the MS2 itself, where asked for.
+        Finite peaks of the MS2 itself, where asked for.
     """
 
     file: str
@@ -107,14 +109,21 @@ def of_run(
             intensity=survey.intensity if usable and survey else _NO_PEAKS,
             settings=normalise(fragment.settings()[None, :], stats)[0],
             window=fragment.isolation_width,
-            charge=int(abs(float(stated.settings.get("Charge State", 0)))),
+            charge=_charge(stated),
             fragments=_fragments(stated) if with_fragments else None,
         )
 
 
+def _charge(stated: Scan) -> int:
+    charge = abs(float(stated.settings.get("Charge State", 0)))
+    return int(charge) if charge <= _LARGEST_CHARGE else 0
+
+
 def _fragments(stated: Scan) -> NDArray[np.float64]:
+    """Peaks that are numbers: others break the readers of what is written."""
     n = min(len(stated.mz), len(stated.intensity))
-    return np.stack([stated.mz[:n], stated.intensity[:n]], axis=1)
+    peaks = np.stack([stated.mz[:n], stated.intensity[:n]], axis=1)
+    return peaks[np.isfinite(peaks).all(axis=1)]
 
 
 def _other_polarity(polarity: str | None, modes: tuple[str, ...]) -> str:
