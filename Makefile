@@ -37,6 +37,7 @@ demo: setup ## the whole workflow on simulated data, then how to open the UI
 	  http://*|https://*) echo "(your tracking server) $$MLFLOW_TRACKING_URI" ;; \
 	  *) echo "$(VENV)/bin/mlflow ui --backend-store-uri '$$MLFLOW_TRACKING_URI' --host 127.0.0.1 --port 5000" ;; \
 	esac
+	@printf '\nPut the last model into use: mlflow run . -e promote --env-manager local\n'
 
 lint: setup ## ruff, mypy and the import contracts
 	"$(BIN)/ruff" check .

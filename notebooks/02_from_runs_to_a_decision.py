@@ -46,6 +46,8 @@ ROWS = int(os.environ.get("PRIORWISE_NOTEBOOK_ROWS", "8000"))
 PROJECT = Path(priorwise.__file__).parents[2]
 WORK = Path(tempfile.mkdtemp(prefix="priorwise-"))
 STORE = f"sqlite:///{WORK / 'mlflow.db'}"
+# progress bars of downloads have no place in a notebook
+os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
 plt.rcParams.update({"figure.dpi": 80, "axes.grid": True, "grid.alpha": 0.3})
 
 RECIPE = f"""
@@ -126,8 +128,8 @@ plt.show()
 # ## 3. Promote
 #
 # `promote` registers the model that was evaluated last, and checks a list of gates before it
-# becomes the champion. This small model need not pass all of them, so we insist with `force`; the
-# decision says so for ever. Without it, a refused model stays a challenger and nothing changes.
+# becomes the champion. A refused model stays a challenger, and nothing changes. With `force` it is
+# promoted all the same, and the decision says so for ever; a model this small may need that.
 
 # %%
 shown = entry("promote", force=True)
@@ -141,8 +143,8 @@ pd.Series(gates, name="gate").to_frame()
 # %% [markdown]
 # ## 4. Load it and score
 #
-# The model is a pyfunc: it needs neither this project nor a GPU. Rows as in a table go in, a
-# probability and a decision come out.
+# The model is a pyfunc: to load it, neither this project nor a GPU is needed (here the project only
+# reads the table). Rows as in a table go in, a probability and a decision come out.
 
 # %%
 model = mlflow.pyfunc.load_model("models:/priorwise-spectra@champion")

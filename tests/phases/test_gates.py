@@ -409,7 +409,30 @@ def test_a_model_of_one_polarity():
         priors=GOOD.priors[:1],
         evaluations=(without(evaluation_run(polarity="positive"), "q.negative"),),
     )
-    assert decide(GATES, positive, BEFORE).failed == ()
+    assert decide(GATES, positive, None).failed == ()
+    before = replace(
+        BEFORE,
+        polarity="positive",
+        evaluations=(
+            judged(
+                CHAMPION,
+                run=source(EVALUATE, "evaluate", digest=TEST_3, of="positive"),
+                threshold=0.6,
+            ),
+        ),
+    )
+    assert decide(GATES, positive, before).failed == ()
+    # in place of one that knows both, half of the scans could not be scored any more
+    lost = verdicts(positive, BEFORE)
+    assert [gate for gate, found in lost.items() if not found.passed] == ["same_data"]
+    assert "knows scans of negative polarity, the candidate does not" in lost["same_data"].detail
+    # one that knows more is compared where the champion is used
+    low, high = "recall.positive.low", "recall.positive.high"
+    for own, failed in ((0.9, ()), (0.7, ("recall",))):
+        ends = {"recall.positive": own, low: own - 0.02, high: own + 0.02}
+        more = evaluated(judged(**ends))
+        assert decide(GATES, more, before).failed == failed
+    assert decide(GATES, GOOD, before).failed == ("recall",), "its interval is not known"
 
 
 def test_the_table_that_both_know_is_taken():
@@ -532,7 +555,8 @@ def test_the_card_of_a_model_of_which_little_is_known():
     text = card(bare, None).text()
     assert "**forced**" in text and "None that counts." in text and "trained on labels" in text
     assert "default, not chosen on data" in text and "nan" not in text
-    assert "forced (lineage: " in card(bare, None).short()
+    short = card(bare, None).short()
+    assert "Decision: forced." in short and "| lineage | **failed** |" in short
     number = card(with_prior(run_id="", pi=Interval(0.45), estimator="")).text()
     assert (
         "| positive | 0.4500 (no interval) |" in number and "a number given by the user" in number
@@ -543,4 +567,5 @@ def test_the_short_card_fits_a_description():
     short = card().short()
     assert "recall 0.9000 (0.8700 to 0.9200), keeps 41.0 % of all scans" in short
     assert short.endswith(f"Model card: model_card.md of run {'99' * 16}.")
-    assert len(short) < 1000
+    assert "| load | passed |" in short and "| degenerate | passed |" in short
+    assert len(short) < 5000  # what MLflow keeps of a description

@@ -239,6 +239,52 @@ def test_cut_off_before_the_audit(registry, logged, promote, monkeypatch, back):
     assert back() == "2"
 
 
+#: what is written from the coronation on; a process may die before each of these
+LAST_STEPS = {
+    "set_registered_model_alias": (CHAMPION,),
+    "delete_registered_model_alias": (CHALLENGER,),
+    "set_registered_model_tag": ("audit.002",),
+    "set_model_version_tag": ("promoted.at",),
+}
+
+
+@pytest.mark.parametrize(("step", "of"), LAST_STEPS.items())
+def test_cut_off_at_any_step_and_promoted_again(registry, logged, promote, monkeypatch, step, of):
+    registry.name += f" {step}"
+    promote(logged())
+    model = logged()
+    whole = getattr(registry.client, step)
+
+    def dies(*arguments, **named):
+        if set(of) & {*arguments, *named.values()}:
+            raise MlflowException("the process is gone")
+        return whole(*arguments, **named)
+
+    with monkeypatch.context() as cut:
+        cut.setattr(registry.client, step, dies)
+        with pytest.raises(MlflowException):
+            promote(model)
+    promote(model)
+    assert registry.aliases() == {CHAMPION: "2"}
+    found = registry.version("2")
+    assert found.tags["previous_champion"] == "1" and found.tags["promoted.at"]
+    assert past_champions(registry.trail()) == ["1", "2"]
+
+
+def test_a_champion_set_by_hand_while_the_gates_judge(registry, logged, promote):
+    promote(logged())
+    promote(logged(), NO)
+
+    def judge(version, champion):
+        registry.set_alias(CHAMPION, "2")
+        return Judgement(YES)
+
+    with pytest.raises(TrackingFailure, match="is version 2 by now, and was version 1 a moment"):
+        promote(logged(), judge=judge)
+    assert registry.champion() == "2"
+    assert locks_left(registry) == []
+
+
 def broken(*arguments):
     raise MlflowException("the server is gone")
 

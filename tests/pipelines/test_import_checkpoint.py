@@ -15,6 +15,7 @@ from priorwise.spectra.checkpoint import load_network
 from priorwise.spectra.encoder import SpectrumClassifier
 from priorwise.spectra.facts import inspect
 from priorwise.spectra.read_rows import load_rows
+from priorwise.spectra.saved_model import load_saved_model
 from priorwise.spectra.schema import NUMERIC_SETTINGS
 from priorwise.spectra.scoring import score_rows
 
@@ -86,7 +87,7 @@ def test_nnpu_checkpoint(place, simulated, tmp_path):
         table="test_3/test_data",
     )
     assert done.code == 0, done.err
-    assert "registered: models:/from-paper/1, both polarity, threshold 0.767" in done.out
+    assert "registered: models:/from-paper/1, both polarities, threshold 0.767" in done.out
 
     frame = table_frame(simulated)
     answer = loaded(place, "models:/from-paper/1").predict(frame)
@@ -163,6 +164,9 @@ def test_published_statistics(place, tmp_path):
         (place.network_folder(place.run("import_checkpoint")) / "model.json").read_text()
     )
     assert saved["settings_stats"]["std"][:4] == [1.0, 1.0, 2.0, 1.0]
+    file.write_text("[" * 100_000)
+    done = imported(place, checkpoint=path, settings_stats=file)
+    assert done.code == 2 and "cannot be read as JSON" in done.err
     for spoilt in ({}, {**stats, "3": {"mean": 1}}, {**stats, "3": {**stats["4"]}}, []):
         file.write_text(json.dumps(spoilt))
         done = imported(place, checkpoint=path, settings_stats=file)
@@ -203,6 +207,16 @@ NAN = {
 }
 
 
+COMPLEX = {
+    key: value.to(torch.complex64)
+    for key, value in SpectrumClassifier(16, 2, 0.3, 64, 16).state_dict().items()
+}
+META = {
+    key: value.to("meta")
+    for key, value in SpectrumClassifier(16, 2, 0.3, 64, 16).state_dict().items()
+}
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -218,6 +232,13 @@ NAN = {
         {"hyper_parameters": {**NNPU, "d_model": "many"}},
         {"hyper_parameters": {**NNPU, "dropout": 7}},
         {"hyper_parameters": {**NNPU, "n_layers": 3}},
+        {"hyper_parameters": {**NNPU, "n_layers": 10**7}},
+        {"hyper_parameters": {**NNPU, "n_layers": np.inf}},
+        {"hyper_parameters": {**NNPU, "d_model": 2**70}},
+        {"hyper_parameters": {**NNPU, "d_model": 10**9}},
+        {"hyper_parameters": {**NNPU, "hidden_fc1": 10**11}},
+        {"state_dict": COMPLEX},
+        {"state_dict": META},
     ],
     ids=str,
 )
@@ -228,6 +249,38 @@ def test_files_of_something_else_are_refused(place, tmp_path, changed):
     assert done.code == 2, done.out
     assert len(done.err.strip().splitlines()) == 1 and str(path) in done.err
     assert not place.client.search_registered_models()
+
+
+def test_what_does_not_fit_is_named(place, tmp_path):
+    weights = SpectrumClassifier(16, 2, 0.3, 64, 16).state_dict()
+    bias = weights.pop("fc_output.bias")
+    for state, said in (
+        (weights, "fc_output.bias is missing"),
+        ({**weights, "fc_output.bias": bias, "head.bias": bias}, "head.bias is not one of its"),
+        ({**weights, "fc_output.bias": bias.repeat(2)}, "fc_output.bias has shape (2,), expected"),
+    ):
+        path = published(tmp_path / "other.ckpt", state_dict=state)
+        done = imported(place, checkpoint=path)
+        assert done.code == 2 and said in done.err
+
+
+def test_odd_but_sound_checkpoints(place, tmp_path):
+    weights = SpectrumClassifier(16, 2, 0.3, 64, 16).state_dict()
+    first, second = (name for name in weights if name.endswith("linear1.bias"))
+    states = {
+        "shared memory": {**weights, first: weights[second]},
+        "half": {name: value.half() for name, value in weights.items()},
+        "bfloat16": {name: value.bfloat16() for name, value in weights.items()},
+    }
+    odd = {**NNPU, (1, 2): {"x": {(3,): np.nan}}, "t": torch.ones(2), "betas": (0.9, 0.99)}
+    for name, state in states.items():
+        path = published(tmp_path / f"{name}.ckpt", odd, state_dict=state)
+        done = imported(place, checkpoint=path, name=name)
+        assert done.code == 0, done.err
+        run = place.run("import_checkpoint")
+        noted = json.loads(place.artifact(run, "published_hparams.json").read_text())
+        assert noted["(1, 2)"] == {"x": {"(3,)": "nan"}} and noted["betas"] == [0.9, 0.99]
+        assert load_saved_model(place.network_folder(run)).modes == ("positive", "negative")
 
 
 @pytest.mark.parametrize(
@@ -254,6 +307,9 @@ def test_no_checkpoints_at_all(place, tmp_path, content):
         ({"polarity": "7"}, "polarity"),
         ({"settings_stats": "/nowhere.json"}, "settings_stats"),
         ({"data": "/nowhere"}, "/nowhere"),
+        ({"checkpoint": "a" * 5000}, "cannot be read"),
+        ({"out": "/dev/null/network"}, "cannot be made"),
+        ({"out": "a" * 5000}, "cannot be made"),
     ],
 )
 def test_bad_parameters(place, tmp_path, parameters, said):

@@ -402,6 +402,7 @@ def test_a_champion_whose_files_are_gone_is_not_better(place, quick):
         ({"name": "a.lock"}, "the name of a promotion's lock"),
         ({"action": "demote"}, "parameter action: expected one of"),
         ({"version": "99"}, "priorwise-spectra has no version 99 (it has none)"),
+        ({"version": "9" * 30}, f"priorwise-spectra has no version {'9' * 30} (it has none)"),
         ({"version": "v1"}, "version: v1 (expected auto, a version number"),
         ({"version": "0" * 32}, "does not exist or is deleted"),
         ({"version": "models:/nobody@champion"}, "the registry has no models:/nobody@champion"),
@@ -432,6 +433,15 @@ def test_a_version_that_names_no_model_of_ours(workplace):
     assert done.code == 2 and "does not say which logged model it is" in done.err
     done = ok(workplace.phase("promote", action="show"))
     assert "READY" in done.out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_does_not_undo_a_promotion(place, quick):
+    done = ok(place.phase("promote", out="/dev/full"))
+    assert "warning: out: /dev/full was not written" in done.out
+    assert aliases(place) == {"champion": "1"}
+    assert place.run("promote").info.status == "FINISHED"
+    ok(place.phase("promote", action="show", out="/dev/full"))
 
 
 # --- over HTTP, and many at once ----------------------------------------------------------------

@@ -26,7 +26,9 @@ def with_model(empty_store, tmp_path_factory):
     tiny_model(folder, threshold=0.3, rule="percentile 5")
     with own_process(place), open_run("import") as track:
         model_id = log_spectra_model(track, folder)
-        track.model_metrics(model_id, {"recall": 0.9, "threshold": 0.3}, "test_3", "d" * 32)
+        modes = {"recall.positive": 0.9, "recall.negative": 0.9}
+        seen = {"recall": 0.9, **modes, "threshold": 0.3}
+        track.model_metrics(model_id, seen, "test_3", "d" * 32)
     with own_process(place), open_run("evaluated elsewhere") as track:
         track.model_metrics(model_id, {"recall": 0.5, "threshold": 0.8}, "test_3", "d" * 32)
     return place.folder, model_id
@@ -292,3 +294,83 @@ def test_a_pipe_is_no_file(place, model, runs, tmp_path):
     assert "pipe.mzML" in done.err
     scored(place, model=model, inputs=runs, out=tmp_path / "o.csv")
     assert len(lines(tmp_path / "o.csv")) == 19
+
+
+def test_what_a_killed_scoring_left_among_the_inputs_is_no_input(place, model, runs):
+    left = runs / "o.mgf.partial" / "work"
+    left.mkdir(parents=True)
+    (left / "out.mgf").write_text("BEGIN IONS\nPEPMASS=3\nEND IONS\n")
+    done = scored(place, model=model, inputs=runs, out=runs / "o.mgf")
+    assert "2 input(s)" in done.out and not left.exists()
+
+
+def test_stopped_after_the_file_is_in_place_it_may_be_written_again(
+    place, model, runs, tmp_path, monkeypatch
+):
+    from priorwise.phases import score as phase
+
+    def stop(out):
+        raise RuntimeError("killed")
+
+    out = tmp_path / "o.csv"
+    with monkeypatch.context() as patched:
+        patched.setattr(phase, "clear", stop)
+        with pytest.raises(RuntimeError, match="killed"):
+            place.phase("score", model=model, inputs=runs, out=out)
+    first = out.read_bytes()
+    assert "the same work" in scored(place, model=model, inputs=runs, out=out).out
+    assert out.read_bytes() == first
+
+
+def test_a_file_that_came_meanwhile_is_not_replaced(place, model, runs, tmp_path, monkeypatch):
+    from priorwise.phases import score as phase
+
+    out, made = tmp_path / "o.csv", phase.workshop
+
+    def late(path):
+        path.write_text("of another process")
+        return made(path)
+
+    monkeypatch.setattr(phase, "workshop", late)
+    done = scored(place, 2, model=model, inputs=runs, out=out)
+    assert "is there already" in done.err and out.read_text() == "of another process"
+
+
+def test_names_in_bytes_that_are_no_text(place, model, runs, tmp_path):
+    os.rename(os.fsencode(runs / "a.mzML"), os.fsencode(runs) + b"/\xff.mzML")
+    done = scored(place, model=model, inputs=runs, out=tmp_path / "o.csv")
+    assert "\\udcff.mzML: 12 scans" in done.out
+    done = scored(place, 2, model=model, inputs=runs, out=str(tmp_path) + "/\udcff.csv")
+    assert "out: " in done.err and "is no UTF-8" in done.err
+
+
+def test_more_windows_than_are_kept_are_refused(place, model, runs, tmp_path):
+    done = scored(place, 2, model=model, inputs=runs, out=tmp_path / "o.csv", windows=17)
+    assert "windows: 17" in done.err
+
+
+def test_an_object_that_cannot_be_fetched_is_told_by_its_address(
+    place, bucket, model, runs, tmp_path, monkeypatch
+):
+    long = "y/" + "n" * 300 + ".mzML"
+    for key in (long, "y/gone.mzML"):
+        bucket.upload_file(str(runs / "a.mzML"), BUCKET, key)
+    bucket.put_object(Bucket=BUCKET, Key="y/z.mzML", Body=(runs / "a.mzML").read_bytes()[:3000])
+    from boto3.exceptions import RetriesExceededError
+
+    from priorwise.store import staging
+
+    client = staging._client()
+    fetch = client.download_file
+
+    def flaky(bucket_name, key, target):
+        if key.endswith("gone.mzML"):
+            raise RetriesExceededError(OSError("reset"))
+        fetch(bucket_name, key, target)
+
+    monkeypatch.setattr(client, "download_file", flaky)
+    monkeypatch.setattr(staging, "_client", lambda: client)
+    done = scored(place, 2, model=model, inputs=f"s3://{BUCKET}/y", out=tmp_path / "o.csv")
+    assert f"s3://{BUCKET}/y/gone.mzML: cannot be read" in done.out
+    assert f"s3://{BUCKET}/y/z.mzML: truncated" in done.out and ".partial" not in done.out
+    assert [row["file"] for row in lines(tmp_path / "o.csv")][:12] == [f"s3://{BUCKET}/{long}"] * 12

@@ -35,7 +35,13 @@ def execute(script: Path, folder: Path) -> nbformat.NotebookNode:
     client = NotebookClient(
         notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     )
-    client.execute(env={**os.environ, "PYTHONPATH": str(ROOT / "src")})
+    client.execute(
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "src"),
+            "PYTHONWARNINGS": "ignore:IProgress not found",  # there are no widgets here
+        }
+    )
     return notebook
 
 

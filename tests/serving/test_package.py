@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -87,6 +88,22 @@ def test_no_pickle_and_no_surplus(pyfunc, network):
     for name in ("model.safetensors", "model.json"):
         inside = pyfunc / "artifacts" / "network" / name
         assert inside.read_bytes() == (network / name).read_bytes()
+
+
+def test_nothing_says_where_it_was_made(pyfunc, network, model):
+    places = [str(PACKAGE), str(network), tempfile.gettempdir()]
+    for path in pyfunc.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not [place for place in places if place.encode() in content], path
+    described = yaml.safe_load((pyfunc / "MLmodel").read_text())
+    flavor = described["flavors"]["python_function"]
+    assert flavor["model_code_path"] == "model_code.py"
+    assert flavor["artifacts"]["network"] == {
+        "path": "artifacts/network",
+        "uri": "artifacts/network",
+    }
+    assert described["model_size_bytes"] > 0 and described["signature"]["params"]
 
 
 @pytest.mark.parametrize("polarity", ["both", "positive", "negative"])

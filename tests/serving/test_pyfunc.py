@@ -237,6 +237,20 @@ def test_bad_raw_rows_are_named(model, column, value):
     assert "row 3" in message and column in message
 
 
+@pytest.mark.parametrize("column", ["polarity", "Ionization"])
+def test_a_raw_cell_that_compares_with_nothing_is_named(model, column):
+    frame = RAW.copy()
+    cell = np.array(["positive", "ESI"])
+    frame[column] = pd.Series(["positive" if column == "polarity" else "ESI"] * 3 + [cell] * 3)
+    assert f"column {column}, row 3" in refused(model, frame, {"raw": True})
+
+
+def test_a_raw_polarity_of_pandas_na_is_named(model):
+    frame = RAW.copy()
+    frame["polarity"] = pd.array(["positive"] * 3 + [pd.NA] * 3, dtype="string")
+    assert "column polarity, row 3" in refused(model, frame, {"raw": True})
+
+
 def test_raw_settings_may_be_missing(model):
     bare = RAW[["mz_array", "intensity_array", "precursor_mz", "polarity"]]
     assert model.predict(bare, params={"raw": True})["probability"].between(0, 1).all()

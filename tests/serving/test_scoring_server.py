@@ -227,3 +227,16 @@ def test_any_json_is_answered_with_200_or_400(server, key, rows):
     assert response.status_code in (200, 400), (response.status_code, response.text[-800:])
     if response.status_code == 200:
         answers(response)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"dataframe_split": {"columns": [{}, {}], "data": [[1, 2]]}}',
+        '{"inputs": [{"mz_array": [%s]}]}' % ("9" * 5000),
+        '{"inputs": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    ],
+    ids=["columns are objects", "5,000 digits", "nested"],
+)
+def test_what_breaks_the_parser_is_the_requests_fault(server, text):
+    assert ask(server, text).status_code == 400

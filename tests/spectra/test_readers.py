@@ -1,4 +1,5 @@
 import gzip
+import os
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from tests.spectra.generated_runs import (
 )
 
 from priorwise.errors import BadInput
+from priorwise.spectra.ingest.inputs import find_runs
+from priorwise.spectra.ingest.mgf import iter_mgf_scans
 from priorwise.spectra.ingest.pairs import PairCounts, iter_pairs
 from priorwise.spectra.ingest.readers import iter_scans
 
@@ -187,13 +190,20 @@ def damaged(name):
             b'"zlib compression"', b'"MS-Numpress linear prediction compression"'
         ),
         "huge scan number": whole.replace(b'scan=1"', b'scan=99999999999"'),
+        "endless scan number": whole.replace(b'scan=1"', b"scan=" + b"9" * 5000 + b'"'),
+        "level in words": whole.replace(b'name="ms level" value="2"', b'name="ms level" value="b"'),
+        "two levels": whole.replace(
+            b'name="ms level" value="2"/>', b'name="ms level" value="2"/><cvParam name="ms level"/>'
+        ),
+        "namespace": whole.replace(b"psi.hupo.org", b"psi.hupo^.org"),
     }[name]
 
 
 @pytest.mark.parametrize(
     "name",
     ["cut", "cut after the last spectrum", "cut gzip", "damaged gzip", "empty", "not XML"]
-    + ["other XML", "broken base64", "entity bomb", "numpress", "huge scan number"],
+    + ["other XML", "broken base64", "entity bomb", "numpress", "huge scan number"]
+    + ["endless scan number", "level in words", "two levels", "namespace"],
 )
 def test_damaged_files_are_named(tmp_path, name):
     path = tmp_path / "bad.mzML"
@@ -270,3 +280,37 @@ def test_rows_of_a_bad_ms1_are_bad(tmp_path):
     path = write_mzml(tmp_path / "a.mzML", [MadeScan(1, intensity=[1.0]), MadeScan(2, level=2)])
     with pytest.raises(BadInput, match="its MS1 scan 1"):
         read_pairs(path)
+
+
+def test_settings_that_are_no_numbers_are_not_stated(tmp_path):
+    scan = MadeScan(1, level=2, scan_terms=term("ion injection time", "fast"), window=("wide", 1))
+    (found,) = iter_scans(write_mzml(tmp_path / "a.mzML", [scan]))
+    assert not {"MS2 Isolation Width", "Ion Injection Time (ms)"}.intersection(found.settings)
+
+
+def test_an_endless_number_in_mgf_is_none(tmp_path):
+    path = tmp_path / "a.mgf"
+    fields = "\n".join(f"{name}={'9' * 5000}" for name in ("SCANS", "CHARGE"))
+    path.write_text(f"BEGIN IONS\nPEPMASS=100\n{fields}\n1 2\nEND IONS\n")
+    (found,) = iter_mgf_scans(path)
+    assert (found.scan_number, found.numbered_by_position) == (1, True)
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    (tmp_path / "sub").mkdir()
+    write_mzml(tmp_path / "a.mzML", cycles(1))
+    scandir = os.scandir
+
+    def guarded(path):
+        if os.fspath(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    with pytest.raises(BadInput, match=r"sub: cannot be read \(Permission denied\)"):
+        find_runs(str(tmp_path))
+
+
+def test_a_name_too_long_is_no_file():
+    with pytest.raises(BadInput, match="no such file"):
+        find_runs("x" * 300 + ".mzML")

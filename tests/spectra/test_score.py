@@ -1,5 +1,6 @@
 """What `score` makes of files: lines, reasons, formats, agreement, restarts, bounded memory."""
 
+import fcntl
 import gzip
 import os
 import re
@@ -30,6 +31,7 @@ from priorwise.errors import BadInput
 from priorwise.spectra.ingest import build as ingest
 from priorwise.spectra.ingest import reasons
 from priorwise.spectra.read_rows import load_rows
+from priorwise.spectra.score.partial import workshop
 from priorwise.spectra.scoring import score_rows
 from priorwise.store.tables import open_pinned
 
@@ -564,3 +566,86 @@ def test_the_shared_runs(tmp_path, model):
     assert dict(summary.total.reasons) == {reasons.NO_MS1: 10} and not summary.damaged
     negative = [r for r in lines(tmp_path / "o.csv") if "negative" in r["file"]]
     assert {r["polarity"] for r in negative} == {"negative"} and len(negative) == 54
+
+
+def test_numbers_beyond_all_range_never_give_nan(tmp_path, model):
+    """What float32 cannot hold is no measurement, and no precursor."""
+    huge, peaks = 1e300, [100.0, 200.0, 300.0]
+    cases = [
+        (MadeScan(1), MadeScan(2, level=2, precursor_mz=huge), reasons.BAD_PRECURSOR),
+        (MadeScan(3), MadeScan(4, level=2, precursor_mz=1e30), reasons.BAD_PRECURSOR),
+        (MadeScan(5, mz=[*peaks[:2], huge]), MadeScan(6, level=2), ""),
+        (MadeScan(7, intensity=[*peaks[:2], huge]), MadeScan(8, level=2), ""),
+        (MadeScan(9, intensity=[huge] * 3), MadeScan(10, level=2), reasons.EMPTY_MS1),
+        (
+            MadeScan(11),
+            MadeScan(12, level=2, scan_terms=term("ion injection time", huge)),
+            "",
+        ),
+    ]
+    path = write_mzml(tmp_path / "a.mzML", [scan for pair in cases for scan in pair[:2]])
+    score(path, tmp_path / "o.csv", model)
+    got = lines(tmp_path / "o.csv")
+    assert [row["reason"] for row in got] == [reason for *_, reason in cases]
+    assert all(0 <= float(row["probability"]) <= 1 for row in got if not row["reason"])
+
+
+def test_table_rows_beyond_all_range_get_a_reason(tmp_path, model):
+    def far(row):
+        return {"instrument_settings": [1e30, *row["instrument_settings"][1:]]}
+
+    cases = [
+        (lambda row: {"precursor_mz": 1e38}, reasons.BAD_PRECURSOR),
+        (lambda row: {"mz_array": [1.0, 2.0, 1e38]}, reasons.DAMAGED_PEAKS),
+        (far, reasons.BAD_SETTINGS),
+    ]
+    score(table_with(tmp_path, [change for change, _ in cases]), tmp_path / "o.csv", model)
+    assert [row["reason"] for row in lines(tmp_path / "o.csv")] == [reason for _, reason in cases]
+
+
+def test_mgf_holds_sound_peaks_and_charges_only(tmp_path, model):
+    ms2 = MadeScan(2, level=2, mz=[1.0, float("nan"), 3.0], ion_terms=term("charge state", "1e20"))
+    score(write_mzml(tmp_path / "a.mzML", [MadeScan(1), ms2]), tmp_path / "o.mgf", model)
+    text = (tmp_path / "o.mgf").read_text()
+    assert "nan" not in text and "CHARGE" not in text and "3.0 500.0" in text
+
+
+def test_a_part_that_is_gone_is_made_again(tmp_path, model):
+    path = write_mzml(tmp_path / "a.mzML", cycles(2))
+    score(path, tmp_path / "o.csv", model, keep=True)
+    (part,) = (tmp_path / "o.csv.partial").glob("*.arrow")
+    part.unlink()
+    first = (tmp_path / "o.csv").read_bytes()
+    score(path, tmp_path / "o.csv", model)
+    assert (tmp_path / "o.csv").read_bytes() == first
+
+
+def test_the_folder_of_parts_must_be_our_own(tmp_path, model, monkeypatch):
+    (tmp_path / "o.csv.partial").mkdir()
+    (tmp_path / "o.csv.partial" / "work").write_text("foreign")
+    with pytest.raises(BadInput, match="work cannot be made"), workshop(tmp_path / "o.csv"):
+        pass
+    assert (tmp_path / "o.csv.partial" / "work").read_text() == "foreign"
+
+
+def test_a_lock_that_was_removed_meanwhile_is_no_lock(tmp_path, monkeypatch):
+    flock = fcntl.flock
+
+    def late(lock, how):
+        (tmp_path / "o.csv.partial" / "lock").unlink()  # the other one clears, then we get it
+        flock(lock, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(BadInput, match="another process"), workshop(tmp_path / "o.csv"):
+        pass
+
+
+def test_names_that_are_no_text_are_told(tmp_path, model):
+    raw = os.fsencode(tmp_path) + b"/\xff\x1b[31m.mzML"
+    with open(raw, "w") as file:
+        file.write(mzml_text(cycles(1)))
+    summary = score(tmp_path, tmp_path / "o.csv", model)
+    ((source, _, counts),) = summary.inputs
+    assert "\\udcff" in summary.table().to_csv(index=False).encode().decode()
+    said = counts.in_words(source.label, {})
+    assert "\\udcff" in said and "\x1b" not in said

@@ -1,5 +1,6 @@
 """A registered model as the project keeps it: names, versions, copies, aliases, audit."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,15 @@ from priorwise.tracking.audit import (
     past_champions,
     read_trail,
 )
-from priorwise.tracking.registry import CHALLENGER, CHAMPION, Registry, check_name
+from priorwise.tracking.model_page import LINKED
+from priorwise.tracking.registry import (
+    CHALLENGER,
+    CHAMPION,
+    REASON_CHARS,
+    TEXT_CHARS,
+    Registry,
+    check_name,
+)
 
 
 @pytest.fixture
@@ -138,24 +147,58 @@ def test_copy_carries_tags_and_description(client, registry, logged):
 def test_crown(registry, logged):
     first, second = (registry.register(*logged(), {}) for _ in range(2))
     registry.set_alias(CHALLENGER, second.version)
-    registry.crown(first.version)
+    registry.crown(first.version, "")
     assert registry.aliases() == {CHAMPION: "1", CHALLENGER: "2"}
-    registry.crown(second.version)
+    registry.crown(second.version, "1")
     assert registry.aliases() == {CHAMPION: "2"}, "no challenger any more: it has won"
     assert registry.champion() == "2"
 
 
 def test_crown_looks_whether_it_was_kept(registry, logged, client, monkeypatch):
     first, second = (registry.register(*logged(), {}) for _ in range(2))
-    registry.crown(first.version)
+    registry.crown(first.version, "")
     monkeypatch.setattr(client, "set_registered_model_alias", lambda *arguments: None)
     with pytest.raises(TrackingFailure, match="is version 1 just after it was set to version 2"):
-        registry.crown(second.version)
+        registry.crown(second.version, "1")
+
+
+def test_a_champion_set_without_the_lock_is_not_overwritten(registry, logged):
+    first, second = (registry.register(*logged(), {}) for _ in range(2))
+    with pytest.raises(TrackingFailure, match="is gone by now, and was version 1 a moment ago"):
+        registry.crown(second.version, "1")
+    registry.set_alias(CHAMPION, first.version)
+    with pytest.raises(TrackingFailure, match="is version 1 by now, and was none a moment ago"):
+        registry.crown(second.version, "")
+    assert registry.champion() == "1"
+
+
+@pytest.mark.parametrize("number", ["9" * 30, "9" * 5000, "x", "", "-1", "²"])
+def test_no_version_has_such_a_number(registry, logged, number):
+    registry.register(*logged(), {})
+    assert registry.version(number) is None
+
+
+@pytest.mark.parametrize("spoilt", ["no JSON", '{"a": 1}', "[" * 5000])
+def test_a_models_page_that_somebody_spoilt(client, registry, logged, spoilt):
+    model_id, run = logged()
+    client.set_logged_model_tags(model_id, {LINKED: spoilt})
+    made = registry.register(model_id, run, {})
+    link = {"name": registry.name, "version": made.version}
+    assert json.loads(client.get_logged_model(model_id).tags[LINKED]) == [link]
+
+
+def test_a_models_page_names_a_version_once_even_if_it_was_cut_off(client, registry, logged):
+    model_id, run = logged()
+    registry.register(model_id, run, {})
+    client.delete_logged_model_tag(model_id, LINKED)
+    for _ in range(2):
+        registry.register(model_id, run, {})
+    assert len(json.loads(client.get_logged_model(model_id).tags[LINKED])) == 1
 
 
 def test_a_deleted_champion_is_none(registry, logged, client):
     made = registry.register(*logged(), {})
-    registry.crown(made.version)
+    registry.crown(made.version, "")
     client.delete_model_version(registry.name, made.version)
     assert registry.champion() == ""
     assert registry.version(made.version) is None
@@ -238,11 +281,20 @@ def test_rollbacks_undo_promotions_one_by_one(versions):
 
 def test_lines_spoilt_by_hand_do_not_stop_the_audit():
     tags = {"audit.001": "no JSON", "audit.002": "[1]", "audit.003": '{"after": 5, "x": 1}',
-            "audit.x": "{}", "audit.": "{}", "audit.²": "{}", "other": "{}"}  # fmt: skip
+            "audit.004": "[" * 5000, "audit.x": "{}", "audit.": "{}", "audit.²": "{}",
+            "other": "{}"}  # fmt: skip
     trail = read_trail(tags)
-    assert [entry.action for entry in trail] == ["unreadable", "unreadable", ""]
+    assert [entry.action for entry in trail] == ["unreadable", "unreadable", "", "unreadable"]
     assert (trail[0].reason, trail[2].after) == ("no JSON", "5")
-    assert next_line(tags, trail[0])[0] == "audit.004"
+    assert next_line(tags, trail[0])[0] == "audit.005"
+
+
+@pytest.mark.parametrize("text", ["\u65e5" * 9000, '"' * 9000, "a" * 9000])
+def test_a_line_fits_into_a_tag_whatever_its_script(text):
+    entry = AuditEntry("promote", "1", "", "1", "forced", "f" * 32, "now", text[:REASON_CHARS])
+    key, line = next_line({}, entry)
+    assert len(line) <= TEXT_CHARS
+    assert read_trail({key: line}) == [entry]
 
 
 def test_lines_are_in_order_beyond_a_thousand():

@@ -1,9 +1,12 @@
 """A published checkpoint as a tracked run and a registered model, loadable at once."""
 
 import json
+import math
+import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +30,7 @@ from priorwise.spectra.settings import SettingsStats
 from priorwise.spectra.table_stats import stats_of_table
 from priorwise.store.tables import open_pinned
 from priorwise.tracking.fingerprint import file_sha256, fingerprint
-from priorwise.tracking.models import MODEL_SHA256
+from priorwise.tracking.models import MODEL_DIGEST, MODEL_SHA256, WEIGHTS, folder_digest
 from priorwise.tracking.registry import Registry, check_name
 from priorwise.tracking.runs import RunTrack
 
@@ -88,7 +91,7 @@ class ImportCheckpoint:
         if self.polarity != "auto":
             modes = polarity_list(self.polarity, "polarity")
             object.__setattr__(self, "polarity", "both" if len(modes) == 2 else modes[0])
-        if self.out and Path(self.out).exists():
+        if self.out and os.path.lexists(self.out):  # false for a name that is too long
             raise BadInput(f"out: {self.out} is there already (expected a new folder)")
 
 
@@ -149,11 +152,16 @@ def stats_of(config: ImportCheckpoint, tables: dict[str, TableFacts]) -> Setting
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"settings_stats: {path}: cannot be read as JSON ({error})") from error
     if isinstance(content, dict) and "0" in content:
         return published_stats(content, str(path))
     return SettingsStats.from_json(text, f"settings_stats: {path}")
+
+
+def spoken(polarity: str) -> str:
+    """A polarity as one says it."""
+    return "both polarities" if polarity == "both" else f"{polarity} polarity"
 
 
 def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
@@ -162,6 +170,10 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     published, stats = plan.resolved
     folder = Path(config.out) if config.out else Path(".priorwise") / "runs" / track.run_id
     network = folder / "network"
+    try:
+        network.mkdir(parents=True)
+    except OSError as error:
+        raise BadInput(f"out: {folder} cannot be made ({error.strerror})") from error
     write_model(
         network,
         published.architecture,
@@ -178,14 +190,15 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
         },
     )
     model_id = log_spectra_model(track, network)
-    track.json({name: value for name, value in published.hparams.items()}, "published_hparams.json")
+    track.json(printable(published.hparams), "published_hparams.json")
     if plan.tables:
         check_recall(plan, network, model_id, track)
     version = Registry(track.client, config.name).register(
         model_id,
         track.run_id,
         {
-            MODEL_SHA256: file_sha256(network / "model.safetensors"),
+            MODEL_SHA256: file_sha256(network / WEIGHTS),
+            MODEL_DIGEST: folder_digest(network),
             "threshold": f"{config.threshold:.6g}",
             "imported.sha256": plan.tags["imported.sha256"],
             "training_run": track.run_id,
@@ -194,12 +207,23 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
         f"{plan.tags['imported.sha256'][:12]}...). Not trained here; it passed no gate.",
     )
     track.tags({"registered": version.address})
-    say(f"registered: {version.address}, {plan.polarity} polarity, threshold {config.threshold:g}")
+    say(f"registered: {version.address}, {spoken(plan.polarity)}, threshold {config.threshold:g}")
     if stats is None:
         say(
             "it takes rows as of a table only; for raw files, import it again with "
             "settings_stats=training_stats.json"
         )
+
+
+def printable(value: Any) -> Any:
+    """Hyper-parameters as JSON can hold them, whatever a file uses as a key."""
+    if isinstance(value, dict):
+        return {str(key): printable(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [printable(part) for part in value]
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return value if isinstance(value, str | int | None) else str(value)
 
 
 def check_recall(plan: Plan, network: Path, model_id: str, track: RunTrack) -> None:

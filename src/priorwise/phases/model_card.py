@@ -93,24 +93,30 @@ class Card:
         """For the description of the version: a few lines, and where the rest is."""
         model, judged = self.model, self.evaluation
         lines = [
-            f"Identifiability of MS2 scans from the MS1 scan before, {model.polarity} polarity.",
+            f"Identifiability of MS2 scans from the MS1 scan before; polarity: {model.polarity}.",
             f"Threshold {model.threshold:.4f} ({model.rule or 'default'}).",
         ]
         if judged:
             recall = judged.interval("recall")
             share = judged.interval("share_kept").value
             lines.append(f"Test Set 3: recall {recall}, keeps {100 * share:.1f} % of all scans.")
+        if model.trained_on:
+            lines.append(f"Trained on: {model.trained_on}.")
         lines += [f"{p.polarity}: pi {p.pi.value:.4f} by {_estimator(p)}." for p in model.priors]
-        reasons = f" ({self.decision.reasons})" if self.decision.failed else ""
-        lines.append(f"Decision: {self.decision.outcome}{reasons}.")
+        lines.append(f"Decision: {self.decision.outcome}.")
+        lines.append(self.decision.markdown())
         lines.append(f"Model card: model_card.md of run {self.run_id}.")
         return "\n\n".join(lines)
 
     def _training(self) -> Iterator[str]:
         training = self.model.training
         yield from ("## Training data", "")
+        if self.model.trained_on:
+            yield f"- {self.model.trained_on}"
         if training:
             yield f"- table of digest `{training.digest}`, Lance version {training.version}"
+            scenario = training.tags.get("scenario", "")
+            yield f"- {training.phase}{f', scenario {scenario}' if scenario else ''}"
         else:
             yield "- unknown: the training run does not exist"
         if self.model.table.detail:

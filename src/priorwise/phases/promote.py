@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import pandas as pd
+
 from priorwise.errors import BadInput
 from priorwise.phases.challenger import Challenger, find_challenger, try_out
 from priorwise.phases.checks import at_least, writable_file
@@ -18,7 +20,7 @@ from priorwise.phases.spectra_gates import GATES as SPECTRA_GATES
 from priorwise.phases.succession import Claim, Judgement, Succession
 from priorwise.spectra.schema import SCHEMA_NAME
 from priorwise.tracking.fingerprint import fingerprint
-from priorwise.tracking.models import MODEL_SHA256, ModelFacts
+from priorwise.tracking.models import MODEL_DIGEST, MODEL_SHA256, ModelFacts
 from priorwise.tracking.registry import CHAMPION, Registry, VersionFacts, check_name
 from priorwise.tracking.runs import RunTrack
 
@@ -179,7 +181,9 @@ def _enter(challenger: Challenger, model: ModelFacts, registry: Registry) -> Ver
         return challenger.version
     if challenger.copied:
         return registry.copy_in(challenger.copied)
-    return registry.register(model.model_id, model.run_id, {MODEL_SHA256: model.sha256})
+    return registry.register(
+        model.model_id, model.run_id, {MODEL_SHA256: model.sha256, MODEL_DIGEST: model.digest}
+    )
 
 
 def _version_tags(card: Card, plan: Plan) -> dict[str, str]:
@@ -209,8 +213,16 @@ def _write_down(decision: Decision, config: Promote, track: RunTrack) -> None:
     track.text(table.to_csv(index=False), "decision.csv")
     track.text(f"# Decision: {decision.outcome}\n\n{decision.markdown()}\n", "decision.md")
     track.tags({key: text for key, text in decision.tags().items() if text})
-    if config.out:
-        table.to_csv(config.out, index=False)
+    _save(table, config, track)
+
+
+def _save(table: pd.DataFrame, config: Promote, track: RunTrack) -> None:
+    """Write the file asked for; what was decided is not undone by a full disk."""
+    try:
+        if config.out:
+            table.to_csv(config.out, index=False)
+    except OSError as error:
+        say(f"warning: out: {config.out} was not written ({error}): see run {track.run_id}")
 
 
 def roll_back(plan: Plan, desk: Desk, track: RunTrack) -> None:
@@ -243,5 +255,4 @@ def show(plan: Plan, track: RunTrack) -> None:
     for line in audit_lines(registry.trail()):
         say(f"  {line}")
     track.text(table.to_csv(index=False), "versions.csv")
-    if plan.config.out:
-        table.to_csv(plan.config.out, index=False)
+    _save(table, plan.config, track)

@@ -42,6 +42,7 @@ def judged_model(model: ModelFacts, called: str, address: str, desk: Desk) -> Sp
         evaluations=[
             _evaluation(bound, desk) for bound in bound_metrics(desk.track.client, model.model_id)
         ],
+        trained_on=str(description.get("training_data", "")),
     )
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from priorwise.tracking.audit import AuditEntry
+from priorwise.tracking.audit import UNREADABLE, AuditEntry
 from priorwise.tracking.registry import VersionFacts
 
 #: heading -> tag of a version
@@ -39,11 +39,19 @@ def audit_lines(trail: list[AuditEntry]) -> list[str]:
     for number, entry in enumerate(trail, 1):
         before, after = entry.before or "none", entry.after or "none"
         change = f"champion {before} -> {after}" if before != after else f"champion stays {after}"
+        if entry.action == UNREADABLE:
+            change = "somebody spoilt this line"
         what = f"{entry.action} {entry.decision}".strip()
         about = f"version {entry.version}" if entry.version else ""
         words = (f"{number:03d}", entry.when, f"{what:<16}", f"{about:<11}", change)
-        lines.append("  ".join([*words, f"run {entry.run_id}", entry.reason]).rstrip())
+        run = f"run {entry.run_id}" if entry.run_id else ""
+        lines.append(_plain("  ".join([*words, run, entry.reason]).rstrip()))
     return lines
+
+
+def _plain(line: str) -> str:
+    """One line, whatever a tag holds: nothing in it moves the cursor or colours a terminal."""
+    return "".join(c if c.isprintable() else " " for c in line)
 
 
 def _cell(heading: str, text: str) -> str:

@@ -5,14 +5,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from priorwise.errors import BadInput
-from priorwise.phases.checks import at_least, probability_or_auto, writable_file
+from priorwise.phases.checks import at_least, probability_or_auto, within, writable_file
 from priorwise.phases.desk import WORK_FOLDER, Desk, Plan, say
+from priorwise.phases.score_expectation import Expectation, expectation
+from priorwise.phases.score_output import (
+    OUT_SHA256,
+    check_out,
+    refuse_other_work,
+    without_parts,
+)
 from priorwise.phases.score_report import record, tell
 from priorwise.phases.spectra_model import find_model
 from priorwise.spectra.ingest.streams import byte_bar
 from priorwise.spectra.ingest.thermo import THERMO_SUFFIXES, opentfraw
 from priorwise.spectra.saved_model import SavedModel, load_saved_model
-from priorwise.spectra.score.partial import clear, partial_folder, put_in_place, workshop
+from priorwise.spectra.score.part import POOL, encodable, shown
+from priorwise.spectra.score.partial import clear, put_in_place, workshop
 from priorwise.spectra.score.run import Scoring, score_sources
 from priorwise.spectra.score.sources import Sources, find_sources
 from priorwise.spectra.score.summary import summarise
@@ -22,9 +30,6 @@ from priorwise.store.tables import open_pinned
 from priorwise.tracking.fingerprint import file_sha256, fingerprint, source_digest
 from priorwise.tracking.models import ModelFacts
 from priorwise.tracking.runs import RunTrack
-
-#: tag with the digest of the file written, by which the file is known again
-OUT_SHA256 = "out.sha256"
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Score:
     dataset_id : str
         Name of the data set in the USIs; empty = MSV number in the path, else the file's stem.
     windows : int
-        Scans whose MS1 is drawn round the precursor.
+        Scans whose MS1 is drawn round the precursor; at most 16.
     overwrite : bool
         Replace a file that is there already and comes from other work.
     seed : int
@@ -66,10 +71,13 @@ class Score:
     out: str = ""
 
     def __post_init__(self) -> None:
+        for name, value in (("inputs", self.inputs), ("out", self.out)):
+            if encodable(value) != value:
+                raise BadInput(f"{name}: {shown(value)} is no UTF-8 (its folder may be given)")
         if not self.inputs:
             raise BadInput("inputs: nothing given (expected a file, a folder, a glob or s3://...)")
         probability_or_auto("threshold", self.threshold)
-        at_least("windows", self.windows, 0)
+        within("windows", self.windows, 0, POOL)
         at_least("seed", self.seed, 0)
         if self.out:
             writer_of(self.out)
@@ -88,22 +96,22 @@ class Resolved:
     scoring : Scoring
     sources : Sources
     out : pathlib.Path
-    recall : float or None
-        Share of identifiable scans that the model is expected to keep, if that was measured.
+    expected : Expectation
+        What was seen of the model at this threshold; nothing if another one was given.
     """
 
     facts: ModelFacts
     scoring: Scoring
     sources: Sources
     out: Path
-    recall: float | None
+    expected: Expectation
 
 
 def prepare(config: Score, desk: Desk) -> Plan:
     """Find the model and the files; make sure that the output may be written."""
     default = WORK_FOLDER / "runs" / desk.track.run_id / "scores.csv"
     out = Path(config.out) if config.out else default
-    sources = find_sources(config.inputs)
+    sources = without_parts(find_sources(config.inputs), out, config.inputs)
     check_out(out, sources)
     facts = find_model(config.model, desk, "select_threshold")
     model = load_saved_model(facts.folder)
@@ -126,10 +134,11 @@ def prepare(config: Score, desk: Desk) -> Plan:
     }
     identities = [scoring.identity(source, needs_peaks(out.name)) for source in sources.found]
     work = fingerprint("score", options, identities, {"model": facts.digest})
-    if not config.overwrite:
-        refuse_other_work(out, work, desk)
+    if not config.overwrite and (before := refuse_other_work(out, work, desk)):
+        say(f"{out} comes from the same work (run {before}): written again")
     writable_file("out", out)
-    recall = expected_recall(facts, threshold, desk) if threshold == model.threshold else None
+    stored = threshold == model.threshold
+    expected = expectation(facts, model.modes, threshold, desk) if stored else Expectation()
     return Plan(
         phase="score",
         polarity=model.polarity,
@@ -138,21 +147,8 @@ def prepare(config: Score, desk: Desk) -> Plan:
         fingerprint=work,
         upstream={"upstream.model": facts.model_id},
         tags={"threshold": f"{threshold:.6g}", "model.address": config.model},
-        resolved=Resolved(facts, scoring, sources, out, recall),
+        resolved=Resolved(facts, scoring, sources, out, expected),
     )
-
-
-def check_out(out: Path, sources: Sources) -> None:
-    """Refuse an output that is an input, or lies in one."""
-    here = out.resolve()
-    for source in sources.found:
-        if source.remote is not None or "://" in source.address:
-            continue
-        place = Path(source.address).resolve()
-        if here == place or place in here.parents or partial_folder(here) in place.parents:
-            raise BadInput(f"out: {out} is one of the inputs, or lies in one (choose another file)")
-        if out.exists() and out.samefile(place):
-            raise BadInput(f"out: {out} is the same file as input {source.address}")
 
 
 def check_readable(sources: Sources, model: SavedModel, facts: ModelFacts, out: Path) -> None:
@@ -188,34 +184,6 @@ def warn_of_other_scales(sources: Sources, model: SavedModel) -> None:
             )
 
 
-def refuse_other_work(out: Path, work: str, desk: Desk) -> None:
-    """Refuse to write over a file that this very work did not write."""
-    if not out.exists():
-        return
-    if out.is_file():
-        digest = file_sha256(out)
-        for facts in desk.track.history.of_phase("score"):
-            if facts.tags.get("fingerprint") == work and facts.tags.get(OUT_SHA256) == digest:
-                say(f"{out} comes from the same work (run {facts.run_id}): written again")
-                return
-    raise BadInput(f"out: {out} is there already (overwrite=true replaces it)")
-
-
-def expected_recall(facts: ModelFacts, threshold: float, desk: Desk) -> float | None:
-    """Recall at the stored threshold: the model's own newest evaluation, else its choice."""
-    metrics = desk.track.models.get(facts.model_id).metrics or []
-    # an evaluation at another threshold is one of the same model, too
-    used = {metric.run_id: metric.value for metric in metrics if metric.key == "threshold"}
-    recalls = [metric for metric in metrics if metric.key == "recall"]
-    measured = [m for m in recalls if abs(used.get(m.run_id, threshold) - threshold) < 1e-9]
-    if measured:
-        return float(max(measured, key=lambda metric: metric.timestamp).value)
-    chosen = desk.track.history.run(facts.run_id) if facts.run_id else None
-    if chosen is None or chosen.params.get("contract.phase") != "select_threshold":
-        return None
-    return chosen.metrics.get("recall")
-
-
 def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     """Score file after file, put the output in place, then say what came out."""
     config, resolved = plan.config, plan.resolved
@@ -229,20 +197,28 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
         f"{f' ({rule})' if rule else ''}; {len(sources)} input(s)"
     )
     with workshop(out) as folder:
+        if not config.overwrite:  # another process may have finished one meanwhile
+            refuse_other_work(out, plan.fingerprint, desk)
         with closing(byte_bar(sum(source.size for source in sources), "score")) as bar:
             parts, notes = score_sources(sources, resolved.scoring, out, folder, say, bar.update)
         summary = summarise(sources, parts, notes)
         if not summary.total.n:
             damage = summary.damaged[0].damage if summary.damaged else "no MS2 scan in them"
-            raise BadInput(f"inputs={config.inputs}: nothing could be scored ({damage})")
-        put_in_place(out, parts, folder)
+            raise BadInput(f"inputs={config.inputs}: nothing could be scored ({shown(damage)})")
+        # tagged first: whatever stops us afterwards, the file is known again
+        put_in_place(
+            out,
+            parts,
+            folder,
+            lambda whole: track.tags({"out": out, OUT_SHA256: file_sha256(whole)}),
+        )
         clear(out)
-    tell(summary, resolved.recall, out)
+    tell(summary, resolved.expected, out)
     record(summary, resolved.scoring.threshold, config.windows, track)
-    track.tags({"out": out, OUT_SHA256: file_sha256(out)})
     if summary.damaged:
         more = f" and {len(summary.damaged) - 1} more" if len(summary.damaged) > 1 else ""
+        first = shown(summary.damaged[0].damage)
         raise BadInput(
-            f"{summary.damaged[0].damage}{more}: only what comes before the damage is in {out}; "
+            f"{first}{more}: only what comes before the damage is in {out}; "
             "all other inputs are in it whole"
         )

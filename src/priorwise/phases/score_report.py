@@ -10,24 +10,31 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from priorwise.phases.desk import say
+from priorwise.phases.score_expectation import Expectation
 from priorwise.plots.ms1_window import ms1_window
 from priorwise.plots.scores import score_histogram
+from priorwise.spectra.score.part import shown
 from priorwise.spectra.score.run import REACH
 from priorwise.spectra.score.summary import Summary
 from priorwise.tracking.datasets import lance_input
 from priorwise.tracking.runs import RunTrack
 
 
-def tell(summary: Summary, recall: float | None, out: Path) -> None:
+def tell(summary: Summary, expected: Expectation, out: Path) -> None:
     """Say what came of each input and of all."""
     for source, notes, counts in summary.inputs:
-        say(counts.in_words(source.label, recall))
+        say(counts.in_words(source.label, expected.recall))
+        if doubt := expected.doubt(counts):
+            say(f"warning: {shown(source.label)}: {doubt}")
         if notes.damage:
-            say(f"warning: {notes.damage}")
+            say(f"warning: {shown(notes.damage)}")
         if notes.counts.numbered_by_position:
-            say(f"warning: {source.label}: scan ids have no number; the position in it is used")
+            name = shown(source.label)
+            say(f"warning: {name}: scan ids have no number; the position in it is used")
     if len(summary.inputs) > 1:
-        say(summary.total.in_words(f"all {len(summary.inputs)} inputs", recall))
+        say(summary.total.in_words(f"all {len(summary.inputs)} inputs", expected.recall))
+    if expected.caution:
+        say(expected.caution)
     say(f"written: {out}")
 
 
@@ -62,10 +69,14 @@ def record(summary: Summary, threshold: float, n_windows: int, track: RunTrack) 
             pd.DataFrame({"mz": window.mz, "intensity": window.intensity}),
             window.precursor_mz,
             window.width,
-            f"{window.usi}\nprobability {window.probability:.3f}",
+            f"{window.usi}\nprobability {_probability(window.probability)}",
             REACH,
         )
         track.figure(figure, f"ms1_window_{number}")
+
+
+def _probability(value: float) -> str:
+    return f"{value:.3f}" if value >= 0.001 else "below 0.001"
 
 
 def histogram(scores: Any, mode: str, threshold: float) -> Figure:

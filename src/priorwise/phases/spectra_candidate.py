@@ -111,6 +111,8 @@ class SpectraCandidate:
         Whether the training table, read again, is still the same.
     evaluations : sequence of Evaluation
         Newest first.
+    trained_on : str
+        The training table in words.
     """
 
     called: str
@@ -129,6 +131,7 @@ class SpectraCandidate:
     inputs: Mapping[str, str] = field(default_factory=dict)
     table: Finding = field(default_factory=lambda: Finding(True, ""))
     evaluations: Sequence[Evaluation] = ()
+    trained_on: str = ""
 
     @property
     def modes(self) -> tuple[str, ...]:

@@ -139,10 +139,17 @@ def evaluation(candidate: SpectraCandidate, champion: Champion) -> Finding:
 
 
 def same_data(candidate: SpectraCandidate, champion: Champion) -> Finding:
-    """Candidate and champion were evaluated on one table."""
+    """Candidate and champion were evaluated on one table, and no polarity is lost."""
     if champion is None:
         return Finding(True, NO_CHAMPION)
     mine, theirs = judged_by(candidate, champion)
+    lost = [mode for mode in champion.modes if mode not in candidate.modes]
+    if mine and theirs and lost:
+        return Finding(
+            False,
+            f"the champion, {champion.called}, knows scans of {lost[0]} polarity, the candidate "
+            f"does not: it is for {candidate.polarity} polarity only",
+        )
     if mine and theirs:
         return Finding(True, f"both on {mine.digest[:8]} ({champion.called}: {theirs.run_id})")
     if mine is None:
@@ -155,16 +162,30 @@ def same_data(candidate: SpectraCandidate, champion: Champion) -> Finding:
 
 
 def recall(candidate: SpectraCandidate, champion: Champion) -> Finding:
-    """Recall at the threshold is not worse than the champion's, within its own interval."""
+    """Recall at the threshold is not worse than the champion's, within its own interval.
+
+    It is that of the champion's scans: where the candidate knows both polarities and the champion
+    one, the other one is no merit and no fault.
+    """
     if champion is None:
         return Finding(True, NO_CHAMPION)
     mine, theirs = judged_by(candidate, champion)
     if not (mine and theirs):
         return Finding(False, "not comparable: not evaluated on one table")
-    ours, bar = mine.interval("recall"), theirs.interval("recall")
+    mode = champion.polarity if len(champion.modes) < len(candidate.modes) else ""
+    ours, bar = mine.interval("recall", mode), theirs.interval("recall")
+    if not ours.known:
+        return Finding(False, f"not comparable: recall of {mode} polarity was not evaluated")
     passed = ours.high >= bar.value
     word = "not worse than" if passed else "worse than"
-    return Finding(passed, f"{ours}, {word} {bar} of the champion ({champion.called})")
+    detail = f"{ours}, {word} {bar} of the champion ({champion.called})"
+    if not passed and candidate.rule != champion.rule:
+        rules = f"{candidate.rule or 'default'} against {champion.rule or 'default'}"
+        detail += (
+            f"; their thresholds were chosen to keep other shares (rule {rules}): choose the same "
+            "rule, or force=true"
+        )
+    return Finding(passed, detail)
 
 
 def prior(candidate: SpectraCandidate, champion: Champion) -> Finding:
@@ -202,7 +223,11 @@ def degenerate(candidate: SpectraCandidate, champion: Champion) -> Finding:
         if share is not None and not share <= MOST_KEPT:
             where = f" of {mode} polarity" if mode else ""
             reasons.append(f"it keeps {100 * share:.1f} % of all scans{where}")
-    return Finding(not reasons, "; ".join(dict.fromkeys(reasons)) or "no such warning on its runs")
+    share = mine.metrics.get("share_kept", math.nan) if mine else math.nan
+    good = "no such warning on its runs"
+    if share == share:
+        good += f"; it keeps {100 * share:.1f} % of all scans (limit {100 * MOST_KEPT:.0f} %)"
+    return Finding(not reasons, "; ".join(dict.fromkeys(reasons)) or good)
 
 
 GATES: tuple[Gate[SpectraCandidate], ...] = (

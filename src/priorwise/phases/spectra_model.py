@@ -7,12 +7,20 @@ from typing import Any
 from priorwise.errors import BadInput
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.serving.package import write_pyfunc
+from priorwise.spectra.facts import TableFacts
 from priorwise.spectra.saved_model import DEFAULT_THRESHOLD, WEIGHTS, read_description
-from priorwise.spectra.schema import SCHEMA_NAME
+from priorwise.spectra.schema import POLARITIES, SCHEMA_NAME
+from priorwise.spectra.simulate import MANIFEST
 from priorwise.spectra.table_stats import stats_of_table
-from priorwise.store.tables import open_pinned
+from priorwise.store.tables import is_remote, open_pinned
 from priorwise.tracking.fingerprint import file_sha256
-from priorwise.tracking.models import MODEL_ID, MODEL_SHA256, ModelFacts
+from priorwise.tracking.models import (
+    MODEL_DIGEST,
+    MODEL_ID,
+    MODEL_SHA256,
+    ModelFacts,
+    folder_digest,
+)
 from priorwise.tracking.runs import RunTrack
 
 
@@ -29,7 +37,21 @@ def describe(plan: Plan, run_id: str, priors: dict[str, dict[str, Any]]) -> dict
         "rule": "",
         "settings_stats": json.loads(stats.to_json()) if stats else None,
         "priors": priors,
+        "training_data": training_data(train),
     }
+
+
+def training_data(train: TableFacts) -> str:
+    """A training table in words, for the description of a model."""
+    parts = [
+        f"{train.n_rows(mode):,} rows of {mode} mode ({train.n_labelled(mode):,} labelled)"
+        for mode in POLARITIES
+        if train.n_rows(mode)
+    ]
+    n_datasets = len({dataset for _, dataset in train.rows})
+    made_up = not is_remote(train.uri) and (Path(train.uri).parent / MANIFEST).exists()
+    what = "SIMULATED data, of no use for real spectra: " if made_up else ""
+    return f"{what}{' and '.join(parts)}, {n_datasets} data set{'s' * (n_datasets != 1)}"
 
 
 def log_spectra_model(track: RunTrack, network_folder: Path) -> str:
@@ -46,6 +68,7 @@ def log_spectra_model(track: RunTrack, network_folder: Path) -> str:
         lambda folder, model_id: write_pyfunc(network_folder, folder, model_id, track.run_id),
         {
             MODEL_SHA256: sha256,
+            MODEL_DIGEST: folder_digest(network_folder),
             "phase": str(description.get("phase", "")),
             "polarity": description["polarity"],
             "threshold": f"{description['threshold']:.6g}",

@@ -88,6 +88,8 @@ class Succession:
                 before = self._settle()
                 if version.version != before:
                     registry.set_alias(CHALLENGER, version.version)
+                else:  # one that was cut off after its coronation left it behind
+                    registry.remove_alias(CHALLENGER, version.version)
                 champion = registry.version(before) if before else None
                 judgement = claim.judge(version, champion)
                 decision, now = judgement.decision, _now()
@@ -105,7 +107,7 @@ class Succession:
                 change = decision.promoted and version.version != before
                 if change:
                     lock.check()
-                    registry.crown(version.version)
+                    registry.crown(version.version, before)
                 registry.append(
                     self._entry(
                         PROMOTE,
@@ -116,8 +118,10 @@ class Succession:
                         decision.reasons,
                     )
                 )
-                if change:
-                    told = {"promoted.at": now, "previous_champion": before or "none"}
+                if change or (decision.promoted and "previous_champion" not in version.tags):
+                    # without a change: one that was cut off before it could say this
+                    past = [before] if change else past_champions(registry.trail())[:-1]
+                    told = {"promoted.at": now, "previous_champion": "".join(past[-1:]) or "none"}
                     version = registry.tag(version, told)
         return Outcome(version, decision, before)
 
@@ -176,7 +180,7 @@ class Succession:
                         f"{before or 'none'}): look at action=show, then start again"
                     )
                 lock.check()
-                registry.crown(target.version)
+                registry.crown(target.version, before)
                 registry.append(self._entry(ROLLBACK, target.version, before, target.version))
                 registry.tag(target, {"rolled_back_to.at": _now()})
         return before

@@ -5,6 +5,9 @@ from matplotlib.figure import Figure
 
 from priorwise.pu.threshold import Outcome
 
+#: share of scans kept below which the estimated precision is not drawn
+FEWEST_KEPT = 0.02
+
 
 def threshold_curves(curve: pd.DataFrame, chosen: Outcome, rule: str, title: str) -> Figure:
     """Recall and share of kept scans over the threshold, and against each other.
@@ -28,6 +31,9 @@ def threshold_curves(curve: pd.DataFrame, chosen: Outcome, rule: str, title: str
     ]
     if curve["precision"].notna().any():
         lines.append(("precision", "precision, estimated", "tab:green"))
+        # of a handful of scans it says nothing, and jumps
+        few = curve["share_kept"] < FEWEST_KEPT
+        curve = curve.assign(precision=curve["precision"].mask(few))
     for column, label, colour in lines:
         # a threshold between two scores does what the higher one does
         over.step(curve["threshold"], curve[column], where="pre", color=colour, label=label)

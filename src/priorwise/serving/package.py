@@ -7,6 +7,7 @@ from pathlib import Path
 import mlflow.pyfunc
 import pandas as pd
 from mlflow.models import Model, ModelSignature
+from mlflow.models.model import MLMODEL_FILE_NAME, MODEL_CODE_PATH
 from mlflow.types import DataType
 from mlflow.types.schema import Array, ColSpec, ParamSchema, ParamSpec, Schema
 
@@ -25,6 +26,7 @@ SHIPPED = (
     "serving/__init__.py",
     "serving/frames.py",
     "serving/spectra_pyfunc.py",
+    "serving/unreadable_requests.py",
     "serving/whole_numbers.py",
     "spectra/__init__.py",
     "spectra/encoder.py",
@@ -79,6 +81,21 @@ def write_pyfunc(network_folder: Path, target: Path, model_id: str, run_id: str)
         )
     for cache in target.rglob("__pycache__"):
         shutil.rmtree(cache)
+    _forget_this_machine(target)
+
+
+def _forget_this_machine(model: Path) -> None:
+    """Where the code and the weights lay when the model was written concerns nobody.
+
+    MLflow notes both as absolute paths, with the user's name in them, and reads neither: it takes
+    the file's name, and the path inside the model.
+    """
+    described = Model.load(str(model))
+    flavor = described.flavors[mlflow.pyfunc.FLAVOR_NAME]
+    flavor[MODEL_CODE_PATH] = Path(flavor[MODEL_CODE_PATH]).name
+    for artifact in flavor["artifacts"].values():
+        artifact["uri"] = artifact["path"]
+    described.save(str(model / MLMODEL_FILE_NAME))
 
 
 def signature() -> ModelSignature:

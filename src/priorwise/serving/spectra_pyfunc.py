@@ -11,6 +11,7 @@ from mlflow.pyfunc import PythonModel
 
 from priorwise.errors import BadInput
 from priorwise.serving.frames import raw_rows, table_rows
+from priorwise.serving.unreadable_requests import refuse_unreadable_requests
 from priorwise.serving.whole_numbers import accept_whole_numbers
 from priorwise.spectra.probabilities import probabilities
 from priorwise.spectra.rows import SpectraRows
@@ -28,6 +29,7 @@ class SpectraPyfunc(PythonModel):  # type: ignore[misc]
     def load_context(self, context: Any) -> None:
         """Load the weights. MLflow passes `context` by this very name."""
         accept_whole_numbers()
+        refuse_unreadable_requests()
         self.saved = load_saved_model(Path(context.artifacts[NETWORK]))
 
     def predict(

@@ -42,7 +42,11 @@ def read_published(path: Path) -> Published:
     BadInput
         If it is no such file, or not of this network.
     """
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:  # a name that is too long, a folder that is closed
+        raise BadInput(f"checkpoint: {path}: cannot be read ({error.strerror})") from error
+    if not there:
         raise BadInput(f"checkpoint: {path}: no such file")
     content = read_plain(path)
     try:
@@ -52,7 +56,7 @@ def read_published(path: Path) -> Published:
         architecture = {k: v if k == "dropout" else int(v) for k, v in architecture.items()}
         architecture["dropout"] = float(architecture.get("dropout", 0.0))
         build(architecture, state)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BadInput(
             f"checkpoint: {path}: is not one of this network (lacks or misstates {error})"
         ) from error

@@ -34,7 +34,7 @@ class SavedModel:
         In eval mode.
     description : dict
         Keys: architecture, phase, polarity, schema, training_run, threshold, rule,
-        settings_stats, priors.
+        settings_stats, priors, training_data (in words).
     """
 
     network: SpectrumClassifier
@@ -129,14 +129,41 @@ def build(architecture: dict[str, Any], state: dict[str, torch.Tensor]) -> Spect
         If the weights are not those of such a network, or are not finite.
     """
     try:
+        _check_fit(architecture, state)
         network = SpectrumClassifier(**architecture)
         network.load_state_dict(state)
-    except (RuntimeError, TypeError, ValueError) as error:
+    except (RuntimeError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise BadInput(f"weights do not fit the network ({first_line(error)})") from error
     for name, value in state.items():
         if not bool(torch.isfinite(value).all()):
             raise BadInput(f"weights {name}: not all of them are finite")
     return steady(network)
+
+
+def _check_fit(architecture: dict[str, Any], state: dict[str, torch.Tensor]) -> None:
+    """Compare names and shapes before memory is taken: a file may ask for any size.
+
+    Raises
+    ------
+    ValueError
+        Naming the first weight that does not fit.
+    """
+    layers = int(architecture.get("n_layers", 1))
+    if layers > len(state):
+        raise ValueError(f"n_layers is {layers}, and there are {len(state)} weights in all")
+    with torch.device("meta"):  # shapes without numbers
+        wanted = SpectrumClassifier(**architecture).state_dict()
+    for name in [*wanted, *state]:
+        if name not in state:
+            raise ValueError(f"{name} is missing")
+        if name not in wanted:
+            raise ValueError(f"{name} is not one of its weights")
+        found, shape = state[name], tuple(wanted[name].shape)
+        plain = isinstance(found, torch.Tensor) and found.layout == torch.strided
+        if not plain or found.is_quantized or found.is_meta or found.is_complex():
+            raise ValueError(f"{name} is no plain tensor of real numbers")
+        if tuple(found.shape) != shape:
+            raise ValueError(f"{name} has shape {tuple(found.shape)}, expected {shape}")
 
 
 def write_model(
@@ -147,7 +174,9 @@ def write_model(
 ) -> None:
     """Write a network folder, made if need be."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.contiguous() for key, value in state.items()}, folder / WEIGHTS)
+    # copies: the file format refuses weights that share their memory
+    own = {key: value.detach().contiguous().clone() for key, value in state.items()}
+    save_file(own, folder / WEIGHTS)
     _write_description(folder, {"architecture": architecture, **description})
 
 

@@ -40,8 +40,9 @@ def raw_settings(named: NamedSettings) -> NDArray[np.float64]:
     named : mapping of str to float or str
         Names of `schema.NUMERIC_SETTINGS` and `schema.CATEGORICAL_SETTINGS`; any may be absent.
         A charge of 0 means "unknown", and a number that is not finite or beyond `schema.LARGEST`
-        means nothing: both are missing. So is a category that is neither of the pair (APCI is neither NSI nor ESI). The
-        sign of a charge is the polarity's business: its magnitude is stored.
+        means nothing: both are missing. So is a category that is neither of the pair (APCI is
+        neither NSI nor ESI). The sign of a charge is the polarity's business: its magnitude is
+        stored.
 
     Returns
     -------

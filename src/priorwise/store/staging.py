@@ -9,10 +9,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import boto3
+from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from priorwise.errors import BadInput
 from priorwise.store.tables import is_remote
+
+#: characters of a staged copy's name: at most 4 bytes each, and a name may have 255
+_NAME_CHARS = 60
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ def remote_files(address: str) -> list[RemoteFile]:
                 continue
             place = f"{scheme}://{bucket}/{key}"
             found.append(RemoteFile(place, int(item["Size"]), item["ETag"].strip('"')))
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ValueError) as error:  # of an endpoint: ValueError
         raise BadInput(f"{address}: cannot be read ({error})") from error
     if not found:
         raise BadInput(f"{address}: no object there")
@@ -86,7 +90,8 @@ def staged_file(file: RemoteFile, folder: Path | None = None) -> Iterator[Path]:
         If it cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="priorwise-", dir=folder) as place:
-        target = Path(place, file.key.name)
+        # a key may be longer than a file name; its end tells the format
+        target = Path(place, file.key.name[-_NAME_CHARS:])
         _download(file, target)
         yield target
 
@@ -121,7 +126,7 @@ def staged(address: str) -> Iterator[str]:
 def _download(file: RemoteFile, target: Path) -> None:
     try:
         _client().download_file(*_bucket_and_key(file.address), str(target))
-    except (BotoCoreError, ClientError) as error:
+    except (Boto3Error, BotoCoreError, ClientError, OSError) as error:
         raise BadInput(f"{file.address}: cannot be read ({error})") from error
 
 

@@ -49,7 +49,8 @@ def read_trail(tags: Mapping[str, str]) -> list[AuditEntry]:
 def next_line(tags: Mapping[str, str], entry: AuditEntry) -> tuple[str, str]:
     """Key and text of the tag that holds the line after the last one."""
     last = max((int(number) for number in _numbers(tags)), default=0)
-    return f"{PREFIX}{last + 1:03d}", json.dumps(asdict(entry))
+    # other scripts as they are: six characters for each would not fit into a tag
+    return f"{PREFIX}{last + 1:03d}", json.dumps(asdict(entry), ensure_ascii=False)
 
 
 def past_champions(trail: Sequence[AuditEntry]) -> list[str]:
@@ -95,6 +96,6 @@ def _entry(text: str) -> AuditEntry:
     known = {entry.name for entry in fields(AuditEntry)}
     try:
         values = {key: str(value) for key, value in json.loads(text).items() if key in known}
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         values = {"action": UNREADABLE, "reason": text[:200]}
     return AuditEntry(**{"action": "", "version": "", "before": "", "after": "", **values})

@@ -24,6 +24,8 @@ MODEL_NAME = "model"
 NETWORK_FOLDER, WEIGHTS = "artifacts/network", "model.safetensors"
 #: tags of a run that logged a model, and of a registered version
 MODEL_ID, MODEL_SHA256 = "model.id", "model.sha256"
+#: tag of a logged model and of a version: digest of weights and description, threshold included
+MODEL_DIGEST = "model.digest"
 ADDRESSES = "a run id, models:/NAME@ALIAS, models:/NAME/VERSION or models:/m-ID"
 _RUN = re.compile(r"[0-9a-f]{32}\Z")
 _LOGGED = re.compile(r"models:/(m-[0-9a-f]{32})\Z")
@@ -89,7 +91,7 @@ class Models:
             If the server or the artifact store does not answer.
         """
         if logged := _LOGGED.match(address):
-            return self._facts(logged[1], address, recorded=None)
+            return self._facts(logged[1], address, recorded={})
         if address.startswith("models:/"):
             version = self.version(address)
             model_id = (
@@ -103,7 +105,7 @@ class Models:
             return self._facts(
                 model_id,
                 address,
-                recorded=version.tags.get(MODEL_SHA256),
+                recorded=version.tags,
                 name=version.name,
                 version=str(version.version),
             )
@@ -117,7 +119,7 @@ class Models:
         if not model_id:
             phase = run.tags.get("phase", "unknown")
             raise BadInput(f"model: run {address} (of phase {phase}) logged no model")
-        return self._facts(model_id, f"run {address}", recorded=run.tags.get(MODEL_SHA256))
+        return self._facts(model_id, f"run {address}", recorded=run.tags)
 
     def version(self, address: str) -> ModelVersion:
         """The registered version at models:/NAME@ALIAS or models:/NAME/VERSION.
@@ -190,7 +192,12 @@ class Models:
         return ""
 
     def _facts(
-        self, model_id: str, address: str, recorded: str | None, name: str = "", version: str = ""
+        self,
+        model_id: str,
+        address: str,
+        recorded: Mapping[str, str],
+        name: str = "",
+        version: str = "",
     ) -> ModelFacts:
         model = self.get(model_id)
         if model.status != LoggedModelStatus.READY:
@@ -200,14 +207,19 @@ class Models:
             sha256 = file_sha256(folder / WEIGHTS)
         except OSError as error:
             raise BadInput(f"model: {address} holds no {NETWORK_FOLDER}/{WEIGHTS}") from error
-        for wanted in (recorded, model.tags.get(MODEL_SHA256)):
-            if wanted and wanted != sha256:
-                raise BadInput(
-                    f"model: the weights of {address} have sha256 {sha256[:12]}..., recorded was "
-                    f"{wanted[:12]}... (they were changed)"
-                )
+        digest = folder_digest(folder)
+        for tags in (recorded, model.tags):
+            for key, found, what in (
+                (MODEL_SHA256, sha256, "weights"),
+                (MODEL_DIGEST, digest, "weights and description"),
+            ):
+                if tags.get(key, found) != found:
+                    raise BadInput(
+                        f"model: the {what} of {address} have digest {found[:12]}..., recorded "
+                        f"was {tags[key][:12]}... (they were changed)"
+                    )
         run_id = str(model.source_run_id or "")
-        return ModelFacts(model_id, run_id, folder, sha256, folder_digest(folder), name, version)
+        return ModelFacts(model_id, run_id, folder, sha256, digest, name, version)
 
 
 def folder_digest(folder: Path) -> str:

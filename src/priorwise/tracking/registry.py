@@ -1,6 +1,5 @@
 """A registered model: its versions, its champion, and the trail of how it came to be."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,14 +10,15 @@ from mlflow.tracking import MlflowClient
 
 from priorwise.errors import BadInput, TrackingFailure
 from priorwise.tracking.audit import AuditEntry, next_line, read_trail
+from priorwise.tracking.model_page import name_version
 from priorwise.tracking.registry_lock import SUFFIX
 from priorwise.tracking.secrets import scrub
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-#: tag of a logged model with the versions made of it, which the UI shows
-LINKED = "mlflow.modelVersions"
 #: MLflow's databases keep so many characters of a tag or a description
 TEXT_CHARS, REASON_CHARS = 5000, 2000
+#: a larger number is none that a database can look for
+NUMBER = re.compile(r"[0-9]{1,9}\Z")
 NAME = re.compile(r"[\w.\-+]([\w.\-+ ]*[\w.\-+])?\Z")
 MISSING = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
@@ -106,6 +106,8 @@ class Registry:
 
     def version(self, number: str) -> VersionFacts | None:
         """One version; None if there is none of this number."""
+        if not NUMBER.match(number):
+            return None
         try:
             return _facts(self.client.get_model_version(self.name, number))
         except MlflowException as error:
@@ -123,6 +125,7 @@ class Registry:
         """The version of a logged model, made unless there is one already."""
         known = self._version_of(model_id)
         if known:
+            name_version(self.client, model_id, self.name, known.version)
             return self.tag(known, tags)
         self._create_name()
         made = self.client.create_model_version(
@@ -133,7 +136,7 @@ class Registry:
             description=scrub(description)[:TEXT_CHARS],
             model_id=model_id,
         )
-        self._link(model_id, str(made.version))
+        name_version(self.client, model_id, self.name, str(made.version))
         return _facts(made)
 
     def copy_in(self, source: VersionFacts) -> VersionFacts:
@@ -173,18 +176,35 @@ class Registry:
         """Point an alias to a version."""
         self.client.set_registered_model_alias(self.name, alias, version)
 
-    def crown(self, version: str) -> None:
+    def remove_alias(self, alias: str, version: str) -> None:
+        """Take an alias off a version, if it points there."""
+        if self.aliases().get(alias) == version:
+            self.client.delete_registered_model_alias(self.name, alias)
+
+    def crown(self, version: str, before: str) -> None:
         """Make a version the champion, and look whether it is.
+
+        Parameters
+        ----------
+        version : str
+        before : str
+            The champion that it takes the place of; empty for none.
 
         Raises
         ------
         TrackingFailure
-            If the server then says otherwise.
+            If another one is champion by now (nothing is changed then), or the server says
+            otherwise afterwards.
         """
-        aliases = self.aliases()
+        now = self.champion()
+        if now != before:
+            raise TrackingFailure(
+                f"models:/{self.name}@{CHAMPION} is {f'version {now}' if now else 'gone'} by now, "
+                f"and was {f'version {before}' if before else 'none'} a moment ago: somebody else "
+                "sets it without the lock; it was not changed: start again"
+            )
         self.client.set_registered_model_alias(self.name, CHAMPION, version)
-        if aliases.get(CHALLENGER) == version:
-            self.client.delete_registered_model_alias(self.name, CHALLENGER)
+        self.remove_alias(CHALLENGER, version)
         found = str(self.client.get_model_version_by_alias(self.name, CHAMPION).version)
         if found != version:
             raise TrackingFailure(
@@ -201,13 +221,6 @@ class Registry:
         entry = replace(entry, reason=scrub(entry.reason)[:REASON_CHARS])
         key, text = next_line(self._tags() or {}, entry)
         self.client.set_registered_model_tag(self.name, key, text)
-
-    def _link(self, model_id: str, version: str) -> None:
-        """Let the logged model's page in the UI name the version, as MLflow's own call does."""
-        tags = self.client.get_logged_model(model_id).tags
-        known = json.loads(tags.get(LINKED, "[]"))
-        linked = [*known, {"name": self.name, "version": version}]
-        self.client.set_logged_model_tags(model_id, {LINKED: json.dumps(linked)})
 
     def _version_of(self, model_id: str) -> VersionFacts | None:
         known = [facts for facts in self.versions() if facts.model_id == model_id]

@@ -170,6 +170,9 @@ def open_run(phase: str) -> Iterator[RunTrack]:
     """
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         mlflow.set_tracking_uri(DEFAULT_STORE)
+    uri = mlflow.get_tracking_uri()
+    if scrub(uri) != uri:  # MLflow would print the run's address, password included
+        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     client = reachable_client()
     run_id = os.environ.get("MLFLOW_RUN_ID")
     experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID") or _experiment_by_name(client)

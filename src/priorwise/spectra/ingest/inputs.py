@@ -116,14 +116,14 @@ def members(
     Raises
     ------
     BadInput
-        If it matches nothing, or names a file of another kind.
+        If it matches nothing, names a file of another kind, or holds a folder that cannot be read.
     """
     if re.match(r"[a-z0-9+]+://", part):
         raise BadInput(f"inputs: {part}: expected a local path")
     path = Path(part)
-    if path.is_dir():
+    if os.path.isdir(part):  # Path.is_dir raises if a name is too long
         return sorted(_walk(path, whole))
-    if path.is_file():
+    if os.path.isfile(part):
         if is_run(path, suffixes):
             return [path]
         if suffixes != RUN_SUFFIXES:
@@ -139,8 +139,11 @@ def members(
 
 
 def _walk(folder: Path, whole: Callable[[Path], bool]) -> list[Path]:
+    def refuse(error: OSError) -> None:
+        raise BadInput(f"inputs: {error.filename}: cannot be read ({error.strerror})") from error
+
     found = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=refuse):
         if whole(Path(parent)):
             folders.clear()
             found.append(Path(parent))

@@ -69,12 +69,12 @@ def iter_scans(
             yield from scans(stream, path)
         except BadInput:
             raise
-        except (EOFError, OSError, zlib.error) as error:
-            raise BadInput(f"{path}: truncated or damaged ({first_line(error)})") from error
         except etree.XMLSyntaxError as error:
             raise BadInput(
                 f"{path}: truncated or not well-formed XML ({first_line(error)})"
             ) from error
+        except (EOFError, OSError, ValueError, zlib.error) as error:  # lxml's of names: ValueError
+            raise BadInput(f"{path}: truncated or damaged ({first_line(error)})") from error
 
 
 def _mzml_scans(stream: ByteStream, path: Path) -> Iterator[Scan]:

@@ -31,7 +31,8 @@ PEAK_FIELDS = [
     pa.field("mz", pa.list_(pa.float64())),
     pa.field("intensity", pa.list_(pa.float64())),
 ]
-_POOL = 16
+#: scans of an input that are kept for pictures
+POOL = 16
 
 
 @dataclass(frozen=True)
@@ -135,9 +136,9 @@ class PartWriter:
         """Reservoir sampling (Vitter 1985, algorithm R): each scan is as likely to stay."""
         self._n_scored += 1
         slot = len(self.windows)
-        if slot >= _POOL:
+        if slot >= POOL:
             slot = int(self._random.integers(self._n_scored))
-            if slot >= _POOL:
+            if slot >= POOL:
                 return
         precursor = float(candidate.precursor_mz or 0.0)
         near = np.abs(candidate.mz - precursor) <= self._reach
@@ -171,6 +172,11 @@ def encodable(text: str) -> str:
 def one_line(text: str) -> str:
     """Text without the characters that would end a line or a field."""
     return "".join(" " if ord(c) < 32 or c in "\x7f\x85\u2028\u2029" else c for c in text)
+
+
+def shown(text: str) -> str:
+    """A text with file names in it, as a terminal or a table can show it."""
+    return one_line(encodable(text))
 
 
 def read_part(path: Path) -> Iterator[pa.RecordBatch]:

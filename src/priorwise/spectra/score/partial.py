@@ -8,7 +8,7 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -43,7 +43,8 @@ def workshop(out: Path) -> Iterator[Path]:
         if folder.is_symlink():
             raise BadInput(f"out: {folder} is a link (expected a folder of this program's own)")
         folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        place = folder / "lock"
+        lock = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
     except OSError as error:
         raise BadInput(f"out: {folder} cannot be made ({error.strerror})") from error
     try:
@@ -51,10 +52,18 @@ def workshop(out: Path) -> Iterator[Path]:
             fcntl.flock(
                 lock, fcntl.LOCK_EX | fcntl.LOCK_NB
             )  # let go by the kernel, whatever kills us
+            # one that has just finished may have removed what we opened
+            if not os.path.samestat(os.fstat(lock), os.stat(place)):
+                raise FileNotFoundError(place)
         except OSError as error:
             raise BadInput(f"out: another process is writing {out} ({folder} is locked)") from error
         shutil.rmtree(folder / WORKSHOP, ignore_errors=True)  # of one that was killed
-        (folder / WORKSHOP).mkdir()
+        try:
+            (folder / WORKSHOP).mkdir()
+        except OSError as error:
+            raise CannotWrite(
+                f"out: {folder / WORKSHOP} cannot be made ({error.strerror})"
+            ) from error
         yield folder
     finally:
         os.close(lock)
@@ -62,14 +71,30 @@ def workshop(out: Path) -> Iterator[Path]:
 
 def finished(folder: Path, identity: str) -> PartNotes | None:
     """Notes of a finished part; they are written after it, as the last thing."""
+    if not (folder / f"{identity}.arrow").is_file():
+        return None
     try:
         return notes_from_json((folder / f"{identity}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def put_in_place(out: Path, parts: list[Path], folder: Path) -> None:
+def put_in_place(
+    out: Path,
+    parts: list[Path],
+    folder: Path,
+    before: Callable[[Path], object] = lambda whole: None,
+) -> None:
     """Write the file of all parts and rename it into place.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+    parts : list of pathlib.Path
+    folder : pathlib.Path
+        As `workshop` gives it.
+    before : callable, optional
+        Called with the finished file just before it is renamed.
 
     Raises
     ------
@@ -81,6 +106,10 @@ def put_in_place(out: Path, parts: list[Path], folder: Path) -> None:
         writer_of(out.name)(whole, parts)
         with whole.open("rb") as file:
             os.fsync(file.fileno())
+    except OSError as error:
+        raise CannotWrite(f"out: {out} cannot be written ({error.strerror or error})") from error
+    before(whole)
+    try:
         whole.replace(out)
     except OSError as error:
         raise CannotWrite(f"out: {out} cannot be written ({error.strerror or error})") from error

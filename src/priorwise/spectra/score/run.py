@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from priorwise.spectra.score.part import (
     notes_to_json,
 )
 from priorwise.spectra.score.partial import WORKSHOP, CannotWrite, finished
-from priorwise.spectra.score.scorer import Line, score_candidates
+from priorwise.spectra.score.scorer import score_candidates
 from priorwise.spectra.score.sources import Source
 from priorwise.spectra.score.writers import needs_peaks
 from priorwise.store.staging import staged_file
@@ -124,25 +125,40 @@ def _score(
 ) -> PartNotes:
     notes = PartNotes(source.address)
     unfinished = scratch / path.name
+    try:
+        _write_part(source, scoring, with_peaks, notes, unfinished, progress)
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+        if not notes.damage:
+            record = scratch / f"{path.stem}.json"
+            record.write_text(notes_to_json(notes), encoding="utf-8")
+            record.replace(path.with_suffix(".json"))
+    except OSError as error:  # not the input's fault, so no damage of it
+        raise CannotWrite(f"out: {path} cannot be written ({error.strerror or error})") from error
+    return notes
+
+
+def _write_part(
+    source: Source,
+    scoring: Scoring,
+    with_peaks: bool,
+    notes: PartNotes,
+    unfinished: Path,
+    progress: Progress,
+) -> None:
+    scratch = unfinished.parent
     writer = PartWriter(unfinished, with_peaks, scoring.seed, REACH)
     try:
         with _candidates(source, scoring, with_peaks, notes, scratch, progress) as candidates:
             sound = _up_to_damage(candidates, notes)
             for lines in score_candidates(sound, scoring.model, scoring.threshold):
-                _add(writer, lines, path)
-    except CannotWrite:
-        raise
+                writer.add(lines)
     except BadInput as error:  # it could not be opened, or fetched
         notes.damage = str(error)
     finally:
         writer.close()
     notes.windows = writer.windows
-    unfinished.replace(path)
-    if not notes.damage:
-        record = scratch / f"{path.stem}.json"
-        record.write_text(notes_to_json(notes), encoding="utf-8")
-        record.replace(path.with_suffix(".json"))
-    return notes
 
 
 def _up_to_damage(candidates: Iterator[Candidate], notes: PartNotes) -> Iterator[Candidate]:
@@ -150,13 +166,6 @@ def _up_to_damage(candidates: Iterator[Candidate], notes: PartNotes) -> Iterator
         yield from candidates
     except BadInput as error:
         notes.damage = str(error)
-
-
-def _add(writer: PartWriter, lines: list[Line], path: Path) -> None:
-    try:
-        writer.add(lines)
-    except OSError as error:  # not the input's fault, so no damage of it
-        raise CannotWrite(f"out: {path} cannot be written ({error.strerror or error})") from error
 
 
 @contextmanager
@@ -190,7 +199,15 @@ def _candidates(
         yield read(Path(source.address), progress)
     else:
         with staged_file(source.remote, scratch) as copy:
-            yield read(copy, progress)
+            yield _renamed(read(copy, progress), str(copy), source.address)
+
+
+def _renamed(candidates: Iterator[Candidate], copy: str, address: str) -> Iterator[Candidate]:
+    """The candidates; an error names the object rather than the copy of it."""
+    try:
+        yield from candidates
+    except BadInput as error:
+        raise BadInput(str(error).replace(copy, address)) from error
 
 
 def _evenly(

@@ -2,6 +2,7 @@
 
 from array import array
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from priorwise.spectra.ingest.reasons import REASONS
-from priorwise.spectra.score.part import PartNotes, Window, read_part
+from priorwise.spectra.score.part import PartNotes, Window, encodable, read_part, shown
 from priorwise.spectra.score.sources import Source
 
 
@@ -26,6 +27,8 @@ class Counts:
         Those with a probability.
     n_kept : int
         Those called identifiable.
+    scored : Counter
+        Scans with a probability, by polarity.
     reasons : Counter
         Scans that cannot be scored, by reason.
     """
@@ -33,6 +36,7 @@ class Counts:
     n: int = 0
     n_scorable: int = 0
     n_kept: int = 0
+    scored: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Counts") -> None:
@@ -40,6 +44,7 @@ class Counts:
         self.n += other.n
         self.n_scorable += other.n_scorable
         self.n_kept += other.n_kept
+        self.scored.update(other.scored)
         self.reasons.update(other.reasons)
 
     @property
@@ -47,17 +52,28 @@ class Counts:
         """Kept scans per scorable scan; NaN if there is none."""
         return self.n_kept / self.n_scorable if self.n_scorable else float("nan")
 
-    def in_words(self, what: str, recall: float | None) -> str:
+    def expected_recall(self, recall: Mapping[str, float]) -> float | None:
+        """Share of identifiable scans that should be kept, given that of each polarity.
+
+        Weighted by the scored scans of each; None where it is not known of all of them.
+        """
+        known = [recall[mode] * n for mode, n in self.scored.items() if mode in recall]
+        if not known or len(known) < len(self.scored):
+            return None
+        return sum(known) / self.n_scorable
+
+    def in_words(self, what: str, expected: Mapping[str, float]) -> str:
         """One line for the user.
 
         Parameters
         ----------
         what : str
             Name of the input.
-        recall : float or None
-            Share of identifiable scans that the model is expected to keep.
+        expected : mapping of polarity -> float
+            Share of identifiable scans that the model was seen to keep; empty if not known.
         """
-        line = f"{what}: {self.n:,} scans, {self.n_scorable:,} scorable"
+        recall = self.expected_recall(expected)
+        line = f"{shown(what)}: {self.n:,} scans, {self.n_scorable:,} scorable"
         if self.n_scorable:
             line += f"; kept {100 * self.share_kept:.1f} % of these"
             if recall is not None:
@@ -94,13 +110,13 @@ class Summary:
         """One line for each input: scans, scorable, kept, and scans by reason."""
         rows = [
             {
-                "file": source.address,
+                "file": encodable(source.address),
                 "scans": counts.n,
                 "scorable": counts.n_scorable,
                 "kept": counts.n_kept,
                 "share_kept": counts.share_kept,
                 **{reason: counts.reasons.get(reason, 0) for reason in REASONS},
-                "damage": notes.damage,
+                "damage": encodable(notes.damage),
             }
             for source, notes, counts in self.inputs
         ]
@@ -139,6 +155,7 @@ def summarise(sources: tuple[Source, ...], parts: list[Path], notes: list[PartNo
                 else:
                     counts.n_scorable += 1
                     counts.n_kept += row["identifiable"]
+                    counts.scored[row["polarity"]] += 1
                     scores.setdefault(row["polarity"], array("f")).append(row["probability"])
         total.add(counts)
         inputs.append((source, told, counts))
