@@ -1,10 +1,19 @@
 """`predict` and `dataset_stats`, whose outputs users of the guide's scripts know."""
 
 import lance
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from tests.pipelines.workplace import own_process
+
+from priorwise.spectra.checkpoint import read_checkpoint
+from priorwise.spectra.checks import MODEL_COLUMNS
+from priorwise.spectra.module import NETWORK_KEYS, SpectraModule
+from priorwise.spectra.objective import Objective
+from priorwise.spectra.read_rows import load_rows
+from priorwise.store.tables import open_pinned
 
 COLUMNS = ["original_index", "probability", "label", "precursor_mz"]
 METADATA = ["usi", "mzml_filepath", "scan_number"]
@@ -84,6 +93,27 @@ def test_registered_model(place):
     by_run = predicted(place, model=run.info.run_id)
     assert predicted(place, model="models:/tiny@champion").equals(by_run)
     assert place.phase("predict", model="models:/tiny@nobody").code in (2, 4)
+
+
+def test_predict_and_pyfunc_give_what_the_training_module_gives(place, simulated):
+    """In float32, with all rows in one padded batch, as in the validation of an epoch."""
+    run = place.run("bce_pretrain", "positive")
+    architecture, state = read_checkpoint(place.checkpoint(run))
+    rates = {"encoder_lr": 1e-3, "linear_lr": 1e-3, "weight_decay": 0.0, "seed": 1}
+    network = {key: architecture[key] for key in NETWORK_KEYS}
+    module = SpectraModule(network, Objective("bce"), **rates)
+    module.network.load_state_dict(state)
+    rows = load_rows(open_pinned(str(simulated / "validation_data")), "positive")
+    with torch.inference_mode():
+        logits = module.eval()(rows.__getitems__(list(range(len(rows)))))
+    expected = torch.sigmoid(logits.double()).numpy()
+    found = predicted(place, model=run.info.run_id)["probability"]
+    assert found.to_numpy() == pytest.approx(expected, abs=1e-6)
+
+    table = lance.dataset(str(simulated / "validation_data")).to_table().to_pandas()
+    frame = table.iloc[rows.row.numpy()][list(MODEL_COLUMNS[:4])]
+    answer = mlflow.pyfunc.load_model(str(place.model(run))).predict(frame)
+    assert answer["probability"].to_numpy() == pytest.approx(expected, abs=1e-6)
 
 
 def test_model_of_one_polarity_is_not_asked_about_the_other(place):
