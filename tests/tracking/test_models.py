@@ -180,3 +180,13 @@ def test_folder_digest_sees_names_and_contents(tmp_path):
         (folder / name).write_bytes(content)
         digests.add(folder_digest(folder))
     assert len(digests) == 3
+
+
+def test_a_changed_description_is_refused(runs, models, model):
+    run_id, model_id = model
+    found = models.find(run_id)
+    runs.client.set_logged_model_tags(model_id, {"model.digest": found.digest})
+    assert models.find(run_id) == found
+    (found.folder / "model.json").write_text("another threshold")
+    with pytest.raises(BadInput, match="weights and description .* were changed"):
+        models.find(run_id)
