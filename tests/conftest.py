@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 # before torch is imported: two threads on two shared cores wait for each other, and sums over
@@ -10,6 +12,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from tests.pipelines.workplace import PROJECT_FILES, ROOT, Workplace, blank
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Iterator[None]:
+    """Put the import path back: loading a packaged model lays the model's own code in front.
+
+    A hook and not a fixture: fixtures of a session that load one are covered, too.
+    """
+    before = list(sys.path)
+    try:
+        return (yield)
+    finally:
+        sys.path[:] = before
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ class RowLoader:
 
     def _assembled(self) -> Iterator[SpectraBatch]:
         if self._num_workers == 0:
-            return (self.rows.__getitems__(indices.tolist()) for indices in self.order)
+            return (self.rows.__getitems__(indices) for indices in self.order)
         return iter(
             DataLoader(
                 self.rows,  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """Rows in memory, and as padded batches for the network: NumPy and torch only."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,11 +60,13 @@ class SpectraRows:
         """Peaks per row."""
         return np.diff(self.offsets.numpy())
 
-    def __getitems__(self, indices: list[int]) -> SpectraBatch:
+    def __getitems__(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> SpectraBatch:
         """Assemble the rows `indices` as one batch, padded to the longest of them."""
-        return self.padded(indices, int(self.lengths[indices].max()) if indices else 0)
+        index = torch.as_tensor(indices, dtype=torch.int64)
+        sizes = self.offsets[index + 1] - self.offsets[index]
+        return self.padded(indices, int(sizes.max()) if len(index) else 0)
 
-    def padded(self, indices: list[int], width: int) -> SpectraBatch:
+    def padded(self, indices: Sequence[int] | npt.NDArray[np.int64], width: int) -> SpectraBatch:
         """Assemble the rows `indices` as one batch, each padded to `width` peaks."""
         index = torch.as_tensor(indices, dtype=torch.int64)
         starts, ends = self.offsets[index], self.offsets[index + 1]
