@@ -1,0 +1,1 @@
+"""RNA: sequences and structures, the multi-task network, decoding; no tracking."""
