@@ -1,0 +1,1 @@
+"""RNA: sequences with secondary structures, their tables, and the network that learns them."""
