@@ -150,6 +150,14 @@ class CellCounts:
         lowest = _lower_edges()[::-1][steps]
         return {"threshold": lowest, "recall": recall, "precision": pairs[steps] / cells[steps]}
 
+    def average_precision(self) -> float:
+        """As the function of that name, to the width of the bins; nan without true pairs."""
+        cells, pairs = (np.cumsum(c[::-1]) for c in (self.by_logit.sum(axis=0), self.by_logit[1]))
+        if not pairs[-1]:
+            return float("nan")
+        found = self.by_logit[1][::-1]
+        return float((found * pairs / np.maximum(cells, 1)).sum() / pairs[-1])
+
     def reliability(self) -> dict[str, NDArray[np.float64]]:
         """Mean probability and share of true pairs in each bin that holds cells.
 
