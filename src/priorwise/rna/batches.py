@@ -14,6 +14,8 @@ from priorwise.rna.rows import RnaRows
 
 #: widths are multiples of this, so that few shapes occur and convolutions are cut evenly
 WIDTH_STEP = 8
+#: cells of feature maps below this are 0
+LEAST = 1e-3
 Indices = Sequence[int] | npt.NDArray[np.int64]
 
 
@@ -87,23 +89,26 @@ class FeatureMaps:
 
     Parameters
     ----------
-    maps : list of numpy.ndarray of shape (bases, bases, n_features)
-        One for each row, each map symmetric.
+    n_rows, n_features : int
+        Rows, and maps of each.
     """
 
-    def __init__(self, maps: Sequence[npt.NDArray[np.float32]]) -> None:
-        self.n_features = maps[0].shape[2] if len(maps) else 0
-        self._cells = []
-        for given in maps:
-            places = np.argwhere(given.max(axis=2) >= 1e-3).astype(np.int16)
-            self._cells.append((places, given[places[:, 0], places[:, 1]].astype(np.float16)))
+    def __init__(self, n_rows: int, n_features: int) -> None:
+        self.n_features = n_features
+        empty = (np.zeros((0, 2), np.int16), np.zeros(0, np.float16))
+        self._cells = [[empty] * n_features for _ in range(n_rows)]
+
+    def put(self, row: int, feature: int, cells: npt.NDArray[np.float32]) -> None:
+        """Set one map of a row, shape (bases, bases), symmetric."""
+        places = np.argwhere(cells >= LEAST).astype(np.int16)
+        self._cells[row][feature] = (places, cells[places[:, 0], places[:, 1]].astype(np.float16))
 
     def padded(self, indices: Indices, width: int) -> torch.Tensor:
         """The maps of some rows, shape (batch, width, width, n_features), float32."""
         out = np.zeros((len(indices), width, width, self.n_features), np.float32)
         for k, index in enumerate(indices):
-            places, values = self._cells[index]
-            out[k, places[:, 0], places[:, 1]] = values
+            for feature, (places, values) in enumerate(self._cells[index]):
+                out[k, places[:, 0], places[:, 1], feature] = values
         return torch.from_numpy(out)
 
 

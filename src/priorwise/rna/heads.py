@@ -38,34 +38,16 @@ class MaskedNucleotideHead(nn.Module):
 
 
 class StructureHead(nn.Module):
-    """Logits of the loop type of each base.
+    """Logits of the loop type of each base from its vector alone, as published."""
 
-    Parameters
-    ----------
-    d_model : int
-    pooled : int
-        Channels that the pair head offers per base; 0 for none, as published.
-    """
-
-    def __init__(self, d_model: int, dropout: float, pooled: int = 0) -> None:
+    def __init__(self, d_model: int, dropout: float) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(d_model, len(LOOP_NAMES))
-        self.of_pairs = (
-            nn.Sequential(
-                nn.Linear(d_model + pooled, 2 * pooled),
-                nn.GELU(),
-                nn.Linear(2 * pooled, len(LOOP_NAMES)),
-            )
-            if pooled
-            else None
-        )
 
-    def forward(self, hidden: torch.Tensor, pooled: torch.Tensor | None = None) -> torch.Tensor:
-        """(batch, bases, d_model), (batch, bases, pooled) -> (batch, bases, 5)."""
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(batch, bases, d_model) -> (batch, bases, 5)."""
         logits: torch.Tensor = self.linear(self.dropout(hidden))
-        if self.of_pairs is not None and pooled is not None:
-            logits = logits + self.of_pairs(torch.cat([hidden, pooled], dim=-1))
         return logits
 
 
@@ -75,8 +57,6 @@ class BilinearPairHead(nn.Module):
     `scale * (l_i . r_j + l_j . r_i) / (2 sqrt(d)) + logit(share of pairs)`: the published head has
     neither the symmetry nor the root nor the prior, so that it starts at p = .5 for every cell.
     """
-
-    pooled = 0
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
@@ -90,29 +70,10 @@ class BilinearPairHead(nn.Module):
         """Let the first logits be those of the training table's share of pairs."""
         self.prior.fill_(logit(share))
 
-    def forward(
-        self,
-        hidden: torch.Tensor,
-        tokens: torch.Tensor,
-        present: torch.Tensor,
-        features: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, None]:
-        """Logits of all cells; `tokens` and `features` are not looked at.
-
-        Parameters
-        ----------
-        hidden : torch.Tensor of shape (batch, bases, d_model)
-        tokens, present : torch.Tensor of shape (batch, bases)
-
-        Returns
-        -------
-        torch.Tensor of shape (batch, bases, bases)
-        None
-            It offers no channels per base.
-        """
-        width = math.sqrt(hidden.shape[-1])
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(batch, bases, d_model) -> (batch, bases, bases)."""
         products = self.left(hidden) @ self.right(hidden).transpose(1, 2)
-        return self.scale * symmetric(products.float()) / width + self.prior, None
+        return self.scale * symmetric(products.float()) / math.sqrt(hidden.shape[-1]) + self.prior
 
 
 def logit(share: float) -> float:

@@ -1,6 +1,7 @@
 """The Lightning side of the RNA model: losses, epoch metrics, optimiser, sparse training."""
 
 import copy
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,8 @@ class RnaModule(LightningModule):
     optimisation : Optimisation
     judge : StructureJudge
         Of the rows of the validation loader.
+    n_rows : int
+        Of the training table.
     seed : int
         Initial weights depend on it alone, and dropout of step n of epoch e on (seed, e, n).
     pair_threshold : float
@@ -76,6 +79,7 @@ class RnaModule(LightningModule):
         optimisation: Optimisation,
         judge: StructureJudge,
         *,
+        n_rows: int,
         seed: int,
         pair_threshold: float,
         pair_share: float,
@@ -93,7 +97,8 @@ class RnaModule(LightningModule):
         if self.average is not None:
             self.average.requires_grad_(False)
         self.objective, self.optimisation, self.judge = objective, optimisation, judge
-        self.seed, self.selection = seed, selection
+        self.seed, self.selection, self.n_rows = seed, selection, n_rows
+        self._began, self._speed = time.monotonic(), 0.0
         self._train = EpochTally(objective, pair_threshold)
         self._validation = EpochTally(objective, pair_threshold)
         self._on_seed_scale = EpochTally(SEED_SCALE, pair_threshold)
@@ -116,6 +121,7 @@ class RnaModule(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Forget the sums of the epoch before; not called for an epoch taken up in its middle."""
+        self._began = time.monotonic()
         self._train = EpochTally(self.objective, self._train.threshold)
 
     def on_train_batch_start(self, batch: RnaBatch, batch_idx: int) -> None:
@@ -151,7 +157,11 @@ class RnaModule(LightningModule):
                     value.lerp_(own[name], 1 - decay)
 
     def on_validation_epoch_start(self) -> None:
-        """Forget the sums of the epoch before."""
+        """Forget the sums of the epoch before, and stop the clock.
+
+        Rows that sparse training passed over count as seen: they are part of the epoch.
+        """
+        self._speed = self.n_rows / max(time.monotonic() - self._began, 1e-9)
         self._validation = EpochTally(self.objective, self._validation.threshold)
         self._on_seed_scale = EpochTally(SEED_SCALE, self._validation.threshold)
         self.judge.clear()
@@ -178,6 +188,7 @@ class RnaModule(LightningModule):
             **self.judge.metrics(),
             "learning_rate": self._rate(),
             "activation_rate": self._activation(),
+            "samples_per_second": self._speed,
         }
         if self.selection is not None:
             found = self.selection.statistics()

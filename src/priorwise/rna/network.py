@@ -8,6 +8,7 @@ from torch import nn
 
 from priorwise.rna.encoder import Positions, RnaEncoder
 from priorwise.rna.heads import BilinearPairHead, MaskedNucleotideHead, StructureHead
+from priorwise.rna.loop_head import PairLoopHead
 from priorwise.rna.pair_map import ConvPairHead
 
 ModelSize = Literal["tiny", "small", "base", "large"]
@@ -82,7 +83,11 @@ class RnaNetwork(nn.Module):
             if pair_head == "conv"
             else BilinearPairHead(d_model)
         )
-        self.loops = StructureHead(d_model, dropout, self.pairs.pooled)
+        self.loops = (
+            PairLoopHead(d_model, pair_channels, dropout)
+            if pair_head == "conv"
+            else StructureHead(d_model, dropout)
+        )
 
     def forward(
         self,
@@ -101,9 +106,11 @@ class RnaNetwork(nn.Module):
         features : torch.Tensor of shape (batch, bases, bases, n_features), optional
         """
         hidden = self.hidden(tokens)
-        bases = tokens[:, 1:-1]
-        logits, pooled = self.pairs(hidden, bases, present, features)
-        return RnaAnswer(self.nucleotides(hidden), self.loops(hidden, pooled), logits)
+        nucleotides = self.nucleotides(hidden)
+        if isinstance(self.pairs, BilinearPairHead):
+            return RnaAnswer(nucleotides, self.loops(hidden), self.pairs(hidden))
+        logits, cells = self.pairs(hidden, tokens[:, 1:-1], present, features)
+        return RnaAnswer(nucleotides, self.loops(hidden, cells, logits, present), logits)
 
     def hidden(self, tokens: torch.Tensor) -> torch.Tensor:
         """Vectors of the bases alone, shape (batch, bases, d_model)."""

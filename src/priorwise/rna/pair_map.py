@@ -17,8 +17,6 @@ FIRST_WEIGHT = 0.5
 CONTEXT_HEADS = 4
 #: a score whose softmax is 0, also in bfloat16
 NEVER = -1e4
-#: how sharply the last map is read along each row
-SHARPNESS = 3.0
 
 
 class RowContext(nn.Module):
@@ -57,13 +55,13 @@ def attended(cells: torch.Tensor, scores: torch.Tensor, valid: torch.Tensor) -> 
     ----------
     cells : torch.Tensor of shape (batch, bases, bases, channels)
     scores : torch.Tensor of shape (batch, bases, heads, bases)
-    valid : torch.Tensor of shape (batch, bases, bases, 1), 0 or 1
+    valid : torch.Tensor of shape (batch, bases, bases, 1), bool, or 0 and 1
 
     Returns
     -------
     torch.Tensor of shape (batch, bases, heads, channels)
     """
-    left_out = valid.squeeze(-1)[:, :, None] == 0
+    left_out = ~valid.squeeze(-1).bool()[:, :, None]
     weights = scores.float().masked_fill(left_out, NEVER).softmax(dim=-1)
     return weights.to(cells.dtype) @ cells
 
@@ -88,7 +86,7 @@ class PairBlock(nn.Module):
 
 
 class ConvPairHead(nn.Module):
-    """Pair logits and, for each base, what the map knows of it.
+    """Pair logits, and the map that they come from.
 
     Every cell (i, j) begins as the sum of what base i is as the 5' partner, what base j is as the
     3' partner, the two letters together and their distance; residual convolutions, dilated so that
@@ -130,11 +128,6 @@ class ConvPairHead(nn.Module):
         # in this layout convolutions on a CPU run without copies
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    @property
-    def pooled(self) -> int:
-        """Channels per base that `forward` offers beside the logits."""
-        return 2 * self.channels
-
     def start_from(self, share: float) -> None:
         """Let the first logits be those of the training table's share of pairs."""
         nn.init.constant_(self.out.bias, logit(share))
@@ -159,8 +152,8 @@ class ConvPairHead(nn.Module):
         -------
         torch.Tensor of shape (batch, bases, bases), float32
             Symmetric.
-        torch.Tensor of shape (batch, bases, 2 * channels), float32
-            Of each row of the last map: its mean, and its cell of the likeliest partner.
+        torch.Tensor of shape (batch, bases, bases, channels)
+            The last map: not negative, zero where a base is not present.
         """
         valid = (present[:, :, None] & present[:, None, :])[..., None].float()
         cells = self._first(hidden, tokens, features) * valid
@@ -171,10 +164,7 @@ class ConvPairHead(nn.Module):
                 cells = block(cells, valid)
             active = F.relu(cells)
             logits = symmetric(self.out(active).float().squeeze(-1))
-            count = valid.sum(2).clamp(min=1)
-            partner = attended(active, SHARPNESS * logits[:, :, None], valid).squeeze(2)
-            pooled = torch.cat([active.sum(2) / count, partner], dim=-1)
-        return logits, pooled.float()
+        return logits, active
 
     def _first(
         self, hidden: torch.Tensor, tokens: torch.Tensor, features: torch.Tensor | None
