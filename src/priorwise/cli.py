@@ -26,6 +26,7 @@ PHASES = (
     "promote",
     "score",
     "import_checkpoint",
+    "plot_metrics",
 )
 USAGE_FLAGS = {"-h", "--help"}
 

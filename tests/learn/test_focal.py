@@ -122,6 +122,18 @@ def test_what_is_masked_does_not_matter(rubbish):
     assert bool(z.grad.isfinite().all()) and not z.grad[~m].any()
 
 
+def test_under_autocast_it_is_computed_in_float32():
+    weight = torch.full((6, 6), 0.5, requires_grad=True)
+    z, t, m = tensors(*batch(6))
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = z.float() @ weight
+        value = binary_focal_loss(logits, t, m)
+    value.backward()
+    assert logits.dtype == torch.bfloat16 and value.dtype == torch.float32
+    torch.testing.assert_close(value, binary_focal_loss(logits.detach().float(), t, m))
+    assert bool(weight.grad.isfinite().all())
+
+
 def test_a_mask_broadcasts_and_padding_changes_nothing():
     z, t, _ = tensors(*batch(3))
     upper = torch.ones(6, 6).triu(4)

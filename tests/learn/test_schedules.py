@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reference import schedules as reference
 
@@ -28,6 +28,7 @@ def test_stays_at_the_floor():
     assert learning_rate_factor(10**9, warmup=0, total=7, kind="linear", min_ratio=0) == 0
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 60),
     st.integers(1, 60),

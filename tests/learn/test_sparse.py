@@ -182,6 +182,9 @@ def test_resumed_is_the_same(whole, options, cut):
     trained += train(second, 8, 10, whole, first=cut)
     assert trained == expected
     np.testing.assert_equal(second.state_dict(), plain.state_dict())
+    if not math.isinf(options["preference"]):
+        every = range(options["n_rows"])
+        np.testing.assert_equal(second.weights(every), plain.weights(every))
 
 
 def test_resumed_in_the_middle_of_an_epoch():
@@ -214,6 +217,14 @@ def test_a_plan_survives_losses_and_a_resume():
 
 def test_seeds_and_epochs_differ():
     chosen = {tuple(SparseSelection(50, seed=s).epoch_rows(e)) for s in (0, 1) for e in (0, 1)}
+    assert len(chosen) == 4
+
+
+def test_choices_within_batches_differ_by_seed_epoch_and_step():
+    chosen = set()
+    for seed, epoch, step in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)):
+        mask = SparseSelection(50, seed=seed).select(range(50), epoch, step)
+        chosen.add(tuple(np.flatnonzero(mask)))
     assert len(chosen) == 4
 
 

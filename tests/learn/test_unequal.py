@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reference import sparse as reference
 
@@ -8,6 +8,7 @@ from priorwise.learn.unequal import draw, inclusion_probabilities
 weights = st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=40)
 
 
+@settings(deadline=None)
 @given(weights, st.data())
 def test_probabilities_equal_the_reference(values, data):
     k = data.draw(st.integers(0, len(values)))
@@ -17,6 +18,7 @@ def test_probabilities_equal_the_reference(values, data):
         np.testing.assert_allclose(found, reference.top_probabilities(values, k), rtol=1e-6)
 
 
+@settings(deadline=None)
 @given(weights, st.data())
 def test_the_number_drawn_is_exact(values, data):
     k = data.draw(st.integers(0, len(values)))

@@ -69,6 +69,7 @@ def test_epochs_redone_after_a_resume_are_replaced(tmp_path):
     history = PublishedHistory(tmp_path / "m.csv", 7)
     for epoch in (0, 1, 2, 1):
         history.epoch({**metrics(epoch), "train_loss": len(history._rows())}, epoch)
+    assert len(history.path.read_bytes().splitlines()) == 5
     frame = read_metrics(history.path)
     assert list(frame["epoch"]) == [0, 0, 1, 1]
     assert by_epoch(frame)["train_loss"].tolist() == [0, 6]

@@ -52,6 +52,7 @@ class Recipe:
         "promote",
         "score",
         "import_checkpoint",
+        "plot_metrics",
         "main",
     )
 
