@@ -60,7 +60,7 @@ class PairLoopHead(nn.Module):
         width = present.shape[1]
         room = torch.ones(width, width, device=logits.device).triu(MIN_LOOP + 1)
         paired = torch.sigmoid(logits.float()) * valid.squeeze(-1) * room
-        kinds = torch.sigmoid(self.kinds(cells)).float()
+        kinds = torch.sigmoid(self.kinds(cells.float()))
         row = attended(cells, SHARPNESS * logits[:, :, None], valid).squeeze(2).float()
         mean = cells.float().sum(2) / present.sum(1).clamp(min=1)[:, None, None]
         known = torch.cat(
