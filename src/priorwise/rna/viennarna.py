@@ -6,6 +6,7 @@ the defaults again afterwards.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from threading import Lock
 from typing import Any, Literal, get_args
 
@@ -96,3 +97,8 @@ def minimum_free_energies(sequences: Sequence[str]) -> list[NDArray[np.int32]]:
     """Pairs of the most stable structure of a few normalised sequences."""
     with _loaded("turner2004") as rna:
         return [pairs_of(rna.fold_compound(s).mfe()[0] if s else "") for s in sequences]
+
+
+def is_installed() -> bool:
+    """Whether ViennaRNA can be imported."""
+    return find_spec("RNA") is not None
