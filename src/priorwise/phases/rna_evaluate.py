@@ -1,4 +1,4 @@
-"""How well a model predicts structures it has not seen, beside RNAfold and a copy of the nearest."""
+"""How well a model predicts unseen structures, beside RNAfold and a copy of the nearest."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -239,7 +239,11 @@ def _rows(table: RnaFacts, name: str, max_length: int, longest: int) -> RnaRows:
 
 
 def _keep(
-    part: PartEvaluation, saved: SavedRnaModel, threshold: float, config: RnaEvaluate, track: RunTrack
+    part: PartEvaluation,
+    saved: SavedRnaModel,
+    threshold: float,
+    config: RnaEvaluate,
+    track: RunTrack,
 ) -> None:
     """Put predictions, tables and figures of a partition on the run."""
     name = part.partition

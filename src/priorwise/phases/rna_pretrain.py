@@ -190,6 +190,7 @@ def _describe(plan: Plan, run_id: str, job: RnaJob) -> dict[str, Any]:
         "training_data": f"{len(job.train):,} sequences of partition {config.train_partition} "
         f"({len(job.train.pairs):,} pairs) of {facts.n_rows():,} in {Path(facts.uri).name}",
         "training_digest": facts.digest,
+        "train_partition": config.train_partition,
     }
 
 

@@ -147,6 +147,4 @@ def evaluate_part(
     if with_rnafold:
         scores[RNAFOLD] = StrictScores.of(rnafold(sequences), true)
     accuracy = right / max(int(rows.lengths.sum()), 1)
-    return PartEvaluation(
-        partition, rows, predicted, scores, cells, accuracy, similarity, exact
-    )
+    return PartEvaluation(partition, rows, predicted, scores, cells, accuracy, similarity, exact)
