@@ -26,6 +26,7 @@ PHASES = (
     "promote",
     "score",
     "import_checkpoint",
+    "rna_prepare",
 )
 USAGE_FLAGS = {"-h", "--help"}
 

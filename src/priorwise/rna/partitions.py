@@ -1,7 +1,7 @@
 """Who is trained on and who is held out: whole groups of similar sequences, drawn by seed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,26 +10,6 @@ from priorwise.errors import BadInput
 from priorwise.rna.clusters import REDUNDANT, RELATED, clusters, whole_clusters
 from priorwise.rna.records import RnaRecord
 from priorwise.rna.schema import CUT, TEST, TRAINING, VALIDATION
-
-
-@dataclass(frozen=True)
-class Cut:
-    """What was cut out of the training partition.
-
-    Attributes
-    ----------
-    records : list of RnaRecord
-        All records, those cut out now in partition CUT.
-    wanted, n_cut : int
-        Records asked for, and cut out.
-    largest : int
-        Size of the largest group of related training sequences.
-    """
-
-    records: list[RnaRecord]
-    wanted: int
-    n_cut: int
-    largest: int
 
 
 def split(
@@ -57,7 +37,8 @@ def split(
     partition = np.full(len(records), TRAINING, dtype=object)
     for name, share in ((TEST, test), (VALIDATION, validation)):
         free = np.flatnonzero(partition == TRAINING)
-        held_out = _drawn([records[k] for k in free], groups[free], share * len(records), rng)
+        candidates = [records[k] for k in free.tolist()]
+        held_out = _drawn(candidates, groups[free], share * len(records), rng)
         if share and not held_out.any():
             raise BadInput(
                 f"split: no group of similar sequences is small enough for {share:g} of "
@@ -68,10 +49,11 @@ def split(
     return [replace(r, partition=str(p)) for r, p in zip(records, partition, strict=True)]
 
 
-def cut_out(records: Sequence[RnaRecord], share: float, seed: int) -> Cut:
+def cut_out(records: Sequence[RnaRecord], share: float, seed: int) -> list[RnaRecord]:
     """Cut a share out of the training partition, far from what is left of it.
 
     No sequence of CUT is related (`clusters.RELATED`) to one that stays in the training partition.
+    Where most of it is related, CUT becomes smaller than asked for.
 
     Parameters
     ----------
@@ -83,17 +65,12 @@ def cut_out(records: Sequence[RnaRecord], share: float, seed: int) -> Cut:
     training = [k for k, r in enumerate(records) if r.partition == TRAINING]
     wanted = share * len(training)
     if round(wanted) == 0:
-        return Cut(list(records), 0, 0, 0)
+        return list(records)
     groups = clusters([records[k].sequence for k in training], RELATED)
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-    chosen = _drawn([records[k] for k in training], groups, wanted, rng)
-    cut = {k for k, out in zip(training, chosen, strict=True) if out}
-    return Cut(
-        [replace(r, partition=CUT) if k in cut else r for k, r in enumerate(records)],
-        round(wanted),
-        len(cut),
-        int(np.bincount(groups).max()),
-    )
+    drawn = _drawn([records[k] for k in training], groups, wanted, rng)
+    cut = {k for k, out in zip(training, drawn, strict=True) if out}
+    return [replace(r, partition=CUT) if k in cut else r for k, r in enumerate(records)]
 
 
 def _drawn(
