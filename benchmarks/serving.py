@@ -24,11 +24,11 @@ import pandas as pd
 import requests
 import torch
 
+from priorwise.learn.network_folder import write_model
 from priorwise.serving.frames import table_rows
 from priorwise.serving.package import write_pyfunc
 from priorwise.spectra.encoder import SpectrumClassifier
 from priorwise.spectra.preprocess import MAX_PEAKS
-from priorwise.spectra.saved_model import write_model
 from priorwise.spectra.schema import N_SETTINGS, NUMERIC_SETTINGS
 from priorwise.spectra.settings import SettingsStats
 

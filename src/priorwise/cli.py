@@ -27,6 +27,9 @@ PHASES = (
     "score",
     "import_checkpoint",
     "rna_prepare",
+    "rna_pretrain",
+    "rna_evaluate",
+    "plot_metrics",
 )
 USAGE_FLAGS = {"-h", "--help"}
 

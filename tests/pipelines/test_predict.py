@@ -105,7 +105,7 @@ def test_predict_and_pyfunc_give_what_the_training_module_gives(place, simulated
     module.network.load_state_dict(state)
     rows = load_rows(open_pinned(str(simulated / "validation_data")), "positive")
     with torch.inference_mode():
-        logits = module.eval()(rows.__getitems__(list(range(len(rows)))))
+        logits = module.eval()(rows.assemble(list(range(len(rows)))))
     expected = torch.sigmoid(logits.double()).numpy()
     found = predicted(place, model=run.info.run_id)["probability"]
     assert found.to_numpy() == pytest.approx(expected, abs=1e-6)

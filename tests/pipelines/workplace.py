@@ -64,7 +64,8 @@ class Workplace:
     def flags(self, phase: str, parameters: Mapping[str, Any]) -> list[str]:
         """Command line of a phase: the recipe and the tables, unless others are given."""
         given = {"config": RECIPE, "data": self.data}
-        if phase in ("simulate", "ingest", "score", "promote"):  # they make tables, or read others
+        # they make tables, or read others
+        if phase in ("simulate", "ingest", "score", "promote", "plot_metrics", "rna_prepare"):
             del given["data"]
         given |= parameters
         return [f"--{name}={value}" for name, value in given.items()]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from priorwise.learn.network_folder import write_model
 from priorwise.spectra.encoder import SpectrumClassifier
-from priorwise.spectra.saved_model import write_model
 from priorwise.spectra.settings import SettingsStats
 
 ARCHITECTURE = {

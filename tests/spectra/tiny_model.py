@@ -4,8 +4,9 @@ import json
 
 import torch
 
+from priorwise.learn.network_folder import write_model
 from priorwise.spectra.encoder import SpectrumClassifier
-from priorwise.spectra.saved_model import SavedModel, load_saved_model, write_model
+from priorwise.spectra.saved_model import SavedModel, load_saved_model
 from priorwise.spectra.schema import NUMERIC_SETTINGS
 from priorwise.spectra.settings import SettingsStats
 

@@ -1,10 +1,11 @@
 """Where a training's numbers go: a protocol, and the CSV that is always written first."""
 
 import csv
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
+
+from priorwise.learn.history_file import write_rows
 
 
 class Recorder(Protocol):
@@ -41,16 +42,8 @@ class CsvHistory:
         earlier = [row for row in self.rows() if int(row["epoch"]) < step]
         columns = ["epoch", *(list(earlier[0])[1:] if earlier else metrics)]
         columns += [name for name in metrics if name not in columns]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".partial")
-        with partial.open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, columns, restval="")
-            writer.writeheader()
-            writer.writerows(earlier)
-            writer.writerow({"epoch": step, **{k: repr(float(v)) for k, v in metrics.items()}})
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(self.path)
+        now = {"epoch": step, **{name: repr(float(value)) for name, value in metrics.items()}}
+        write_rows(self.path, columns, [*earlier, now])
 
     def rows(self) -> list[dict[str, str]]:
         """The lines so far, as text."""

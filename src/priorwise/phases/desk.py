@@ -50,12 +50,12 @@ class Recipe:
         "promote",
         "score",
         "import_checkpoint",
-        "main",
-        "rna_training",
         "rna_prepare",
+        "rna_training",
         "rna_pretrain",
         "rna_evaluate",
         "plot_metrics",
+        "main",
     )
 
     def __init__(self, path: str = "") -> None:

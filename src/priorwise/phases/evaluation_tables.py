@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from priorwise.learn.network_folder import DEFAULT_THRESHOLD
 from priorwise.pu.evaluation import Frequency, Kept, precision
 from priorwise.pu.proportions import Proportion
-from priorwise.spectra.saved_model import DEFAULT_THRESHOLD
 
 #: counts of each (data set, polarity)
 Groups = Mapping[tuple[str, str], Kept]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from priorwise.errors import BadInput
+from priorwise.learn.network_folder import DEFAULT_THRESHOLD, write_model
 from priorwise.phases.checks import polarity_list, within
 from priorwise.phases.data import read_table
 from priorwise.phases.desk import Desk, Plan, say
@@ -19,11 +20,7 @@ from priorwise.pu.proportions import wilson
 from priorwise.spectra.facts import TableFacts
 from priorwise.spectra.published import Published, published_stats, read_published
 from priorwise.spectra.read_rows import load_rows
-from priorwise.spectra.saved_model import (
-    DEFAULT_THRESHOLD,
-    load_saved_model,
-    write_model,
-)
+from priorwise.spectra.saved_model import load_saved_model
 from priorwise.spectra.schema import POLARITIES, SCHEMA_NAME
 from priorwise.spectra.scoring import score_rows
 from priorwise.spectra.settings import SettingsStats

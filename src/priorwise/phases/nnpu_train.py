@@ -18,7 +18,8 @@ from priorwise.phases.lineage import (
     snapshot,
 )
 from priorwise.phases.prior_use import draw_sensitivity, log_priors
-from priorwise.phases.spectra_fit import HISTORY, SpectraJob, train_and_log, working_folder
+from priorwise.phases.run_folder import HISTORY, working_folder
+from priorwise.phases.spectra_fit import SpectraJob, train_and_log
 from priorwise.phases.training_options import TrainingOptions
 from priorwise.pu.risk import CensoringForm, Scenario
 from priorwise.spectra.facts import TableFacts

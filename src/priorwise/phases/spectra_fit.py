@@ -3,7 +3,6 @@
 import json
 import math
 import os
-import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,20 @@ import pandas as pd
 
 from priorwise.errors import BadInput, Interrupted
 from priorwise.learn.batches import KeyedBatches
+from priorwise.learn.loader import RowLoader
 from priorwise.learn.recorder import NullRecorder, Recorder
 from priorwise.learn.stopping import StopRequest
-from priorwise.phases.desk import WORK_FOLDER, Desk, Plan, say
+from priorwise.phases.desk import Desk, Plan, say
+from priorwise.phases.run_folder import (
+    HISTORY,
+    keep_for_resume,
+    last_checkpoint,
+    working_folder,
+)
 from priorwise.phases.spectra_model import describe, log_spectra_model
 from priorwise.phases.training_options import TrainingOptions
 from priorwise.plots.curves import training_curves
 from priorwise.spectra.checkpoint import read_checkpoint, save_network
-from priorwise.spectra.loader import RowLoader
 from priorwise.spectra.module import SpectraModule
 from priorwise.spectra.objective import Objective
 from priorwise.spectra.read_rows import load_rows
@@ -30,10 +35,6 @@ from priorwise.training.fit import FitPlan, FitResult, fit, processes
 
 #: tells a rank started by Lightning which job it belongs to
 JOB_VARIABLE = "PRIORWISE_JOB"
-#: the newest checkpoint, in a run's working folder and among its artifacts
-LAST = "checkpoints/last.ckpt"
-#: one line per epoch, in the same places
-HISTORY = "history.csv"
 #: c, s and pi by polarity
 Priors = dict[str, dict[str, Any]]
 #: shown beside `recall` for the best epoch
@@ -147,7 +148,7 @@ def train_and_log(
     try:
         result = run_job(job, track.recorder(history), desk.stop)
     except BaseException as error:
-        _keep_for_resume(folder, track)
+        keep_for_resume(folder, track)
         if isinstance(error, Interrupted):
             say(
                 f"to go on, start {plan.phase} again with resume={track.run_id} and the same "
@@ -157,60 +158,6 @@ def train_and_log(
     _log_outcome(result, history, plan, track, folder, priors)
     _warn_of_degenerate(result, job.objective, track)
     return result
-
-
-def working_folder(out: str, run_id: str) -> Path:
-    """Folder of one run's checkpoints and history: never shared, so nothing old is taken for new.
-
-    Raises
-    ------
-    BadInput
-        If it cannot be made or written to.
-    """
-    folder = (Path(out) if out else WORK_FOLDER / "runs") / run_id
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"out: {folder} cannot be made ({error.strerror})") from error
-    if not os.access(folder, os.W_OK):
-        raise BadInput(f"out: {folder} cannot be written to")
-    return folder
-
-
-def _keep_for_resume(folder: Path, track: RunTrack) -> None:
-    """Upload what a resume needs, in case the working folder is gone by then."""
-    try:
-        for path in sorted((folder / "checkpoints").glob("*.ckpt")):
-            track.artifact(path, "checkpoints")
-        if (folder / HISTORY).exists():
-            track.artifact(folder / HISTORY)
-        if (folder / LAST).exists():
-            track.tags({"checkpoint.last.sha256": file_sha256(folder / LAST)})
-    except Exception as failure:  # what ended the training is the error to show
-        say(f"warning: the checkpoints of run {track.run_id} stay in {folder} only ({failure})")
-
-
-def last_checkpoint(folder: Path, run_id: str, desk: Desk) -> Path | None:
-    """The checkpoint an interrupted training goes on from; None if it ended before its first.
-
-    Where the working folder is gone, what the run kept is put there again, history included.
-
-    Raises
-    ------
-    BadInput
-        If the checkpoint is not the one the run recorded.
-    """
-    last, facts = folder / LAST, desk.track.history.run(run_id)
-    recorded = facts.tags.get("checkpoint.last.sha256") if facts else None
-    if recorded and not last.exists():
-        say(f"resume: fetching the checkpoints of run {run_id}")
-        shutil.copytree(desk.track.history.fetch(run_id, ""), folder, dirs_exist_ok=True)
-        if file_sha256(last) != recorded:
-            raise BadInput(f"resume: {LAST} of run {run_id} was changed since it was written")
-    if last.exists():
-        return last
-    say(f"resume: run {run_id} ended before its first checkpoint; it begins again")
-    return None
 
 
 def _log_outcome(

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from priorwise.errors import BadInput
+from priorwise.learn.network_folder import DEFAULT_THRESHOLD, WEIGHTS
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.serving.package import write_pyfunc
 from priorwise.spectra.facts import TableFacts
-from priorwise.spectra.saved_model import DEFAULT_THRESHOLD, WEIGHTS, read_description
+from priorwise.spectra.saved_model import read_description
 from priorwise.spectra.schema import POLARITIES, SCHEMA_NAME
 from priorwise.spectra.simulate import MANIFEST
 from priorwise.spectra.table_stats import stats_of_table

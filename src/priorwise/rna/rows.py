@@ -88,6 +88,10 @@ class RnaRows:
         """Letters of row k."""
         return decode(self.tokens_of_row(k))
 
+    def sequences(self) -> list[str]:
+        """Letters of all rows."""
+        return [self.sequence(k) for k in range(len(self))]
+
     def pairs_of_row(self, k: int) -> npt.NDArray[np.int32]:
         """Pairs of row k, shape (n_pairs, 2); none if the structure is not known."""
         return self.pairs[self.pair_offsets[k] : self.pair_offsets[k + 1]]

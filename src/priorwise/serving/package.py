@@ -23,6 +23,7 @@ SHIPPED = (
     "errors.py",
     "learn/__init__.py",
     "learn/dropout.py",
+    "learn/network_folder.py",
     "serving/__init__.py",
     "serving/frames.py",
     "serving/spectra_pyfunc.py",

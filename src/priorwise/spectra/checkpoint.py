@@ -7,8 +7,9 @@ from zipfile import BadZipFile
 import torch
 
 from priorwise.errors import BadInput
+from priorwise.learn.network_folder import first_line, write_model
 from priorwise.spectra.encoder import SpectrumClassifier
-from priorwise.spectra.saved_model import build, first_line, load_saved_model, write_model
+from priorwise.spectra.saved_model import build, load_saved_model
 
 ARCHITECTURE = ("d_model", "n_layers", "dropout", "hidden_fc1", "instrument_embedding_dim")
 

@@ -60,8 +60,10 @@ class SpectraRows:
         """Peaks per row."""
         return np.diff(self.offsets.numpy())
 
-    def __getitems__(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> SpectraBatch:
-        """Assemble the rows `indices` as one batch, padded to the longest of them."""
+    def assemble(
+        self, indices: Sequence[int] | npt.NDArray[np.int64], epoch: int = 0
+    ) -> SpectraBatch:
+        """The rows `indices` as one batch, padded to the longest of them; the same every epoch."""
         index = torch.as_tensor(indices, dtype=torch.int64)
         sizes = self.offsets[index + 1] - self.offsets[index]
         return self.padded(indices, int(sizes.max()) if len(index) else 0)

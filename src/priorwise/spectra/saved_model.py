@@ -1,27 +1,27 @@
-"""A trained model on disk: safetensors weights and a JSON that says all else. No pickle, no MLflow.
-
-This *network folder* is what every way of scoring reads: `predict`, `score`, the pyfunc model.
-"""
+"""A trained spectra model, ready to predict: a network folder and what it says of itself."""
 
 import json
-import math
-import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from priorwise.errors import BadInput
+from priorwise.learn.network_folder import DESCRIPTION, build_network, read_weights, retell
+from priorwise.learn.network_folder import read_description as read_any_description
 from priorwise.spectra.encoder import SpectrumClassifier, steady
 from priorwise.spectra.settings import SettingsStats
 
-WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
-#: where the two classes are cut if nobody chose a threshold
-DEFAULT_THRESHOLD = 0.5
+#: what older descriptions do not say
+DEFAULTS: dict[str, Any] = {
+    "polarity": "both",
+    "rule": "",
+    "settings_stats": None,
+    "priors": {},
+    "training_run": "",
+}
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,8 @@ def load_saved_model(folder: Path) -> SavedModel:
         If it is not one, or its parts do not fit together.
     """
     description = read_description(folder)
-    try:
-        state = load_file(folder / WEIGHTS)
-        network = build(description["architecture"], state)
-    except (OSError, SafetensorError) as error:
-        raise BadInput(f"{folder}: not a saved model ({first_line(error)})") from error
-    return SavedModel(network, description)
+    state = read_weights(folder)
+    return SavedModel(build(description["architecture"], state), description)
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -97,24 +93,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     BadInput
         If there is none, or it says something impossible.
     """
-    try:
-        found = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        description = {
-            "polarity": "both",
-            "threshold": DEFAULT_THRESHOLD,
-            "rule": "",
-            "settings_stats": None,
-            "priors": {},
-            "training_run": "",
-            **found,
-        }
-        architecture, threshold = description["architecture"], float(description["threshold"])
-    except (OSError, KeyError, ValueError, TypeError) as error:
-        raise BadInput(f"{folder}: not a saved model ({first_line(error)})") from error
-    if not isinstance(architecture, dict):
-        raise BadInput(f"{folder}: not a saved model (architecture: expected an object)")
-    if not (math.isfinite(threshold) and 0 <= threshold <= 1):
-        raise BadInput(f"{folder}: threshold {threshold} (expected a number in [0, 1])")
+    description = read_any_description(folder, DEFAULTS)
     if description["polarity"] not in ("both", "positive", "negative"):
         raise BadInput(f"{folder}: polarity {description['polarity']!r} is not one")
     return description
@@ -129,55 +108,10 @@ def build(architecture: dict[str, Any], state: dict[str, torch.Tensor]) -> Spect
         If the weights are not those of such a network, or are not finite.
     """
     try:
-        _check_fit(architecture, state)
-        network = SpectrumClassifier(**architecture)
-        network.load_state_dict(state)
-    except (RuntimeError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-        raise BadInput(f"weights do not fit the network ({first_line(error)})") from error
-    for name, value in state.items():
-        if not bool(torch.isfinite(value).all()):
-            raise BadInput(f"weights {name}: not all of them are finite")
-    return steady(network)
-
-
-def _check_fit(architecture: dict[str, Any], state: dict[str, torch.Tensor]) -> None:
-    """Compare names and shapes before memory is taken: a file may ask for any size.
-
-    Raises
-    ------
-    ValueError
-        Naming the first weight that does not fit.
-    """
-    layers = int(architecture.get("n_layers", 1))
-    if layers > len(state):
-        raise ValueError(f"n_layers is {layers}, and there are {len(state)} weights in all")
-    with torch.device("meta"):  # shapes without numbers
-        wanted = SpectrumClassifier(**architecture).state_dict()
-    for name in [*wanted, *state]:
-        if name not in state:
-            raise ValueError(f"{name} is missing")
-        if name not in wanted:
-            raise ValueError(f"{name} is not one of its weights")
-        found, shape = state[name], tuple(wanted[name].shape)
-        plain = isinstance(found, torch.Tensor) and found.layout == torch.strided
-        if not plain or found.is_quantized or found.is_meta or found.is_complex():
-            raise ValueError(f"{name} is no plain tensor of real numbers")
-        if tuple(found.shape) != shape:
-            raise ValueError(f"{name} has shape {tuple(found.shape)}, expected {shape}")
-
-
-def write_model(
-    folder: Path,
-    architecture: dict[str, Any],
-    state: dict[str, torch.Tensor],
-    description: dict[str, Any],
-) -> None:
-    """Write a network folder, made if need be."""
-    folder.mkdir(parents=True, exist_ok=True)
-    # copies: the file format refuses weights that share their memory
-    own = {key: value.detach().contiguous().clone() for key, value in state.items()}
-    save_file(own, folder / WEIGHTS)
-    _write_description(folder, {"architecture": architecture, **description})
+        layers = int(architecture.get("n_layers", 1))
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"weights do not fit the network (n_layers: {error})") from error
+    return steady(build_network(lambda: SpectrumClassifier(**architecture), layers, state))
 
 
 def retold(folder: Path, target: Path, **changes: Any) -> None:
@@ -189,17 +123,4 @@ def retold(folder: Path, target: Path, **changes: Any) -> None:
     **changes
         New values of the description, such as threshold and rule.
     """
-    description = read_description(folder)
-    target.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(folder / WEIGHTS, target / WEIGHTS)
-    _write_description(target, {**description, **changes})
-
-
-def _write_description(folder: Path, description: dict[str, Any]) -> None:
-    text = json.dumps(description, indent=2, sort_keys=True)
-    (folder / DESCRIPTION).write_text(text, encoding="utf-8")
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, on one line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    retell(folder, target, read_description(folder), **changes)

@@ -4,6 +4,7 @@ import math
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from priorwise.errors import Interrupted
 from priorwise.learn.recorder import Recorder
 from priorwise.learn.stopping import StopRequest
 
-STEP_METRICS = ("train_loss_step",)
+#: ending of metrics that a progress bar shows during an epoch; they are of no epoch
+OF_A_STEP = "_step"
 SHOWN = ("train_loss", "val_loss", "val_recall", "q", "proxy_f1", "clamp_rate")
 #: seconds between progress lines where no bar can be drawn
 HEARTBEAT = 15.0
@@ -32,9 +34,19 @@ class EpochReport(Callback):
         How many there will be at most.
     monitor : str
     mode : {"min", "max"}
+    shown : sequence of str
+        Metrics of the line.
     """
 
-    def __init__(self, recorder: Recorder, epochs: int, monitor: str, mode: str) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        epochs: int,
+        monitor: str,
+        mode: str,
+        shown: Sequence[str] = SHOWN,
+    ) -> None:
+        self._shown = tuple(shown)
         self._recorder = recorder
         self._n_epochs = epochs
         self._monitor = monitor
@@ -68,7 +80,7 @@ class EpochReport(Callback):
         metrics = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
-            if name not in STEP_METRICS
+            if not name.endswith(OF_A_STEP)
         }
         if trainer.sanity_checking or not metrics:
             return
@@ -76,7 +88,7 @@ class EpochReport(Callback):
         self._remember(metrics)
         if trainer.is_global_zero:
             seconds = time.monotonic() - self._began
-            names = dict.fromkeys((*SHOWN, self._monitor))
+            names = dict.fromkeys((*self._shown, self._monitor))
             shown = "  ".join(f"{k} {metrics[k]:.4f}" for k in names if k in metrics)
             self._say(f"  epoch {self.epochs}/{self._n_epochs}  {shown}  ({seconds:.1f} s)")
             self._recorder.epoch(metrics, trainer.current_epoch)

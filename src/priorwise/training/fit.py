@@ -18,6 +18,7 @@ from priorwise.errors import Interrupted
 from priorwise.learn.recorder import Recorder
 from priorwise.learn.stopping import StopRequest
 from priorwise.training.callbacks import (
+    SHOWN,
     EpochReport,
     LastingEarlyStopping,
     MovableCheckpoint,
@@ -51,6 +52,14 @@ class FitPlan:
         Says of an epoch's metrics why its model is degenerate, or None.
     degenerate_patience : int
         Stop after so many such epochs in a row; 0 = never.
+    best_name : str
+        Name of the best checkpoint, with metrics to be filled in.
+    shown : tuple of str
+        Metrics of the line that is printed after each epoch, beside the monitor.
+    half_precision : bool
+        On a GPU: float16 with a scaled gradient.
+    clip : float, optional
+        Largest norm of the gradient.
     """
 
     epochs: int
@@ -61,6 +70,10 @@ class FitPlan:
     resume_from: Path | None = None
     degenerate: Judge | None = None
     degenerate_patience: int = 0
+    best_name: str = "best_model-{epoch:02d}-{val_recall:.4f}"
+    shown: tuple[str, ...] = SHOWN
+    half_precision: bool = True
+    clip: float | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +118,7 @@ def fit(
     mode = "min" if plan.monitor in MINIMISED else "max"
     best = MovableCheckpoint(
         dirpath=folder,
-        filename="best_model-{epoch:02d}-{val_recall:.4f}",
+        filename=plan.best_name,
         monitor=plan.monitor,
         mode=mode,
         save_top_k=1,
@@ -119,7 +132,7 @@ def fit(
         enable_version_counter=False,
     )
     patience = LastingEarlyStopping(plan.monitor, mode=mode, patience=plan.patience)
-    report = EpochReport(recorder, plan.epochs, plan.monitor, mode)
+    report = EpochReport(recorder, plan.epochs, plan.monitor, mode, plan.shown)
     watch = DegenerateStop(plan.degenerate or (lambda metrics: None), plan.degenerate_patience)
     at_step = StopAtStep(stop, folder / "last.ckpt")
     trainer = _trainer(plan, [report, patience, watch, best, last, at_step])
@@ -164,7 +177,8 @@ def _trainer(plan: FitPlan, callbacks: list[pl.Callback]) -> pl.Trainer:
         # ranks are started by us, also inside a Slurm job of one task
         plugins=[LightningEnvironment()],
         strategy="ddp" if devices > 1 else "auto",
-        precision="16-mixed" if on_gpu else "32-true",
+        precision="16-mixed" if on_gpu and plan.half_precision else "32-true",
+        gradient_clip_val=plan.clip,
         max_epochs=plan.epochs,
         callbacks=callbacks,
         logger=False,

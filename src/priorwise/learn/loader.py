@@ -2,21 +2,30 @@
 
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from torch.utils.data import DataLoader
 
 from priorwise.errors import BadInput
-from priorwise.learn.batches import KeyedBatches
-from priorwise.spectra.rows import SpectraBatch, SpectraRows
+from priorwise.learn.batches import KeyedBatches, RowIndices
+
+B = TypeVar("B")
+B_co = TypeVar("B_co", covariant=True)
 
 
-class RowLoader:
-    """Iterable of `SpectraBatch`; Lightning sets the epoch of its order and saves its state.
+class Rows(Protocol[B_co]):
+    """Rows that can be put together to batches."""
+
+    def assemble(self, indices: RowIndices, epoch: int) -> B_co:
+        """The rows `indices` as one batch, as they are in this epoch."""
+
+
+class RowLoader(Generic[B]):
+    """Iterable of batches; Lightning sets the epoch of its order and saves its state.
 
     Parameters
     ----------
-    rows : SpectraRows
+    rows : Rows
     batches : KeyedBatches
         The order.
     num_workers : int
@@ -24,7 +33,7 @@ class RowLoader:
         for rows in memory. Workers are spawned: forked ones break Lance.
     """
 
-    def __init__(self, rows: SpectraRows, batches: KeyedBatches, num_workers: int = 0) -> None:
+    def __init__(self, rows: Rows[B], batches: KeyedBatches, num_workers: int = 0) -> None:
         self.rows = rows
         self.order = batches
         # the one place where Lightning looks for set_epoch without taking this for a DataLoader
@@ -35,7 +44,7 @@ class RowLoader:
     def __len__(self) -> int:
         return len(self.order)
 
-    def __iter__(self) -> Iterator[SpectraBatch]:
+    def __iter__(self) -> Iterator[B]:
         done = self._delivered
         for batch in self._assembled():
             done += 1
@@ -46,14 +55,15 @@ class RowLoader:
         self._delivered = 0
         self.order.skip(0)
 
-    def _assembled(self) -> Iterator[SpectraBatch]:
+    def _assembled(self) -> Iterator[B]:
         if self._num_workers == 0:
-            return (self.rows.__getitems__(indices) for indices in self.order)
+            epoch = self.order.epoch
+            return (self.rows.assemble(indices, epoch) for indices in self.order)
         return iter(
             DataLoader(
-                self.rows,  # type: ignore[arg-type]
+                _InEpoch(self.rows, self.order.epoch),  # type: ignore[arg-type]
                 batch_sampler=self.order,  # type: ignore[arg-type]
-                collate_fn=_as_is,  # type: ignore[arg-type]
+                collate_fn=_as_is,
                 num_workers=self._num_workers,
                 multiprocessing_context="spawn",
             )
@@ -78,5 +88,15 @@ class RowLoader:
         self._delivered = state["next_batch"]
 
 
-def _as_is(batch: SpectraBatch) -> SpectraBatch:
+class _InEpoch(Generic[B]):
+    """Rows of one epoch, as a worker process sees them."""
+
+    def __init__(self, rows: Rows[B], epoch: int) -> None:
+        self._rows, self._epoch = rows, epoch
+
+    def __getitems__(self, indices: RowIndices) -> B:
+        return self._rows.assemble(indices, self._epoch)
+
+
+def _as_is(batch: B) -> B:
     return batch

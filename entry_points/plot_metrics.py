@@ -1,0 +1,6 @@
+"""Entry point `plot_metrics`."""
+
+from priorwise.cli import run_entry
+
+if __name__ == "__main__":
+    run_entry("plot_metrics")

@@ -1,0 +1,175 @@
+"""One RNA training, from rows in memory to checkpoints: what `rna_pretrain` and benchmarks run."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from priorwise.learn.batches import KeyedBatches
+from priorwise.learn.loader import RowLoader
+from priorwise.learn.recorder import Recorder
+from priorwise.learn.schedules import warmup_problem
+from priorwise.learn.sparse import SparseSelection
+from priorwise.learn.sparse_batches import SelectedBatches
+from priorwise.learn.stopping import StopRequest
+from priorwise.phases.desk import say
+from priorwise.phases.rna_options import RnaPretrain
+from priorwise.rna.batches import FeatureMaps
+from priorwise.rna.decoding import Decoder
+from priorwise.rna.judge import StructureJudge
+from priorwise.rna.module import Optimisation, RnaModule
+from priorwise.rna.objective import RnaObjective
+from priorwise.rna.rows import RnaRows
+from priorwise.rna.source import RnaSource
+from priorwise.training.fit import FitPlan, FitResult, fit
+
+#: batches whose rows are sorted by length together, so that little is padded
+WINDOW = 16
+#: sparse training sees every row again within this many times the least possible
+REVISIT_SLACK = 4
+#: of the line after each epoch
+SHOWN = (
+    *("train_loss", "val_loss", "val_mlm_loss", "val_structure_loss", "val_pair_loss"),
+    *("val_pair_f1", "val_pair_precision", "val_pair_recall", "val_strict_f1", "cut_strict_f1"),
+    *("val_structure_accuracy", "val_mlm_accuracy", "learning_rate", "activation_rate"),
+    *("ast_longest_wait", "ast_unseen", "samples_per_second"),
+)
+
+
+@dataclass(frozen=True)
+class RnaJob:
+    """One training, fully decided.
+
+    Attributes
+    ----------
+    options : RnaPretrain
+    train, validation : RnaRows
+        Rows of the validation partition and of the cut are in one.
+    train_features, validation_features : FeatureMaps or None
+    folder : pathlib.Path
+        Checkpoints go to `folder`/checkpoints.
+    resume_from : pathlib.Path or None
+    """
+
+    options: RnaPretrain
+    train: RnaRows
+    validation: RnaRows
+    folder: Path
+    train_features: FeatureMaps | None = None
+    validation_features: FeatureMaps | None = None
+    resume_from: Path | None = None
+
+    def objective(self) -> RnaObjective:
+        """Losses and their weights."""
+        names = RnaObjective.__dataclass_fields__
+        return RnaObjective(**{name: getattr(self.options, name) for name in names})
+
+    def decoder(self) -> Decoder:
+        """How structures are decoded, with the threshold of the options or the usual one."""
+        options = self.options
+        threshold = options.pair_threshold if options.threshold == "auto" else options.threshold
+        return Decoder(options.decoding, float(threshold), options.canonical_only)
+
+    def steps_per_epoch(self) -> int:
+        """Batches of an epoch."""
+        return len(self.order(self.selection()))
+
+    def selection(self) -> SparseSelection | None:
+        """Sparse training, if it is wanted."""
+        options = self.options
+        if not options.use_ast or options.ast_target_activation == 1:
+            return None
+        target = options.ast_target_activation
+        revisit = REVISIT_SLACK * int(np.ceil(1 / target))
+        return SparseSelection(len(self.train), target, seed=options.seed, revisit=revisit)
+
+    def order(self, selection: SparseSelection | None) -> KeyedBatches:
+        """Order of the training rows."""
+        size, seed, lengths = self.options.batch_size, self.options.seed, self.train.lengths
+        if selection is not None:
+            return SelectedBatches(selection, size, seed=seed, window=WINDOW, lengths=lengths)
+        return KeyedBatches(len(self.train), size, seed=seed, window=WINDOW, lengths=lengths)
+
+
+def low_precision(options: RnaPretrain) -> bool:
+    """Whether the convolutional head may compute in bfloat16 on this machine's processor."""
+    if not options.fp16 or torch.cuda.is_available():
+        return False
+    able = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    if not able:
+        say("fp16=true: this processor has no bfloat16 instructions; training in float32")
+    return bool(able)
+
+
+def workers(wanted: int) -> int:
+    """Loader processes: as many as wanted, at most one for each processor of this machine."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if wanted > (there or 1):
+        say(f"num_workers={wanted}: this machine has {there} processor(s), so {there} are used")
+    return min(wanted, there or 1)
+
+
+def run_rna_job(job: RnaJob, recorder: Recorder, stop: StopRequest) -> FitResult:
+    """Build the module and the loaders, and fit."""
+    options, selection = job.options, job.selection()
+    order = job.order(selection)
+    total = len(order) * options.num_epochs
+    problem = warmup_problem(options.warmup_steps, total)
+    if problem:
+        say(f"warning: {problem}")
+    cells = np.maximum(job.train.lengths - 3, 0)
+    share = len(job.train.pairs) / max(float((cells * (cells - 1) / 2).sum()), 1.0)
+    module = RnaModule(
+        options.network(),
+        job.objective(),
+        Optimisation(
+            learning_rate=options.learning_rate,
+            weight_decay=options.weight_decay,
+            lr_scheduler_type=options.lr_scheduler_type,
+            warmup_steps=options.warmup_steps,
+            total_steps=total,
+            min_lr_ratio=options.min_lr_ratio,
+            ema_decay=options.ema_decay,
+        ),
+        StructureJudge(job.validation, job.decoder()),
+        n_rows=len(job.train),
+        seed=options.seed,
+        pair_threshold=options.pair_threshold,
+        pair_share=share,
+        selection=selection,
+        low_precision=low_precision(options),
+    )
+    source = RnaSource(job.train, options.seed, features=job.train_features)
+    judged = RnaSource(
+        job.validation, options.seed, validation=True, features=job.validation_features
+    )
+    plain = KeyedBatches(
+        len(job.validation),
+        options.batch_size,
+        seed=options.seed,
+        shuffle=False,
+        window=max(2, len(job.validation)),
+        lengths=job.validation.lengths,
+    )
+    n_workers = workers(options.num_workers)
+    return fit(
+        module,
+        RowLoader(source, order, n_workers),
+        RowLoader(judged, plain),
+        FitPlan(
+            epochs=options.num_epochs,
+            patience=options.patience,
+            monitor=options.monitor,
+            devices=1,
+            folder=job.folder,
+            resume_from=job.resume_from,
+            best_name="best_model-{epoch:02d}-{val_strict_f1:.4f}",
+            shown=SHOWN,
+            half_precision=options.fp16,
+            clip=options.grad_clip,
+        ),
+        recorder,
+        stop,
+    )

@@ -1,0 +1,212 @@
+"""The parameters of `rna_pretrain`, under the seed's own names; its values are the defaults."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from priorwise.errors import BadInput
+from priorwise.phases.checks import at_least, probability_or_auto, within
+from priorwise.rna.baselines import Parameters
+
+MONITORS = (
+    *("selection_f1", "val_strict_f1", "cut_strict_f1", "val_ap", "val_pair_f1", "val_loss"),
+    *("val_loss_seed", "val_structure_accuracy", "val_mlm_accuracy"),
+)
+
+
+@dataclass(frozen=True)
+class RnaPretrain:
+    """Parameters of `rna_pretrain`.
+
+    Attributes
+    ----------
+    data : str
+        Folder that holds the table rna_data, as rna_prepare makes it; `synthetic` = the synthetic
+        one.
+    train_partition, val_partition : str
+        Partitions to train on, and to validate with. The partition CUT, where there is one, is
+        validated with, too.
+    max_samples : int
+        Train on the first so many sequences only; 0 = all.
+    model_size : {"tiny", "small", "base", "large"}
+        Encoder: 64, 256, 512 or 768 wide, with 2, 4, 8 or 12 layers.
+    pair_head : {"conv", "bilinear"}
+        conv: convolutions over the map of all pairs; bilinear: scalar products, as published.
+    positions : {"rotary", "learned"}
+        learned: as published, for sequences of at most max_len - 2 bases.
+    max_len : int
+        Tokens of the longest sequence, CLS and SEP included; longer ones are left out, and counted.
+    dropout : float
+        Probability in [0, 1).
+    pair_channels : int
+        Width of the convolutional pair head.
+    pair_dilations : str
+        Dilations of its blocks, separated by commas.
+    features : str
+        none, or parameter sets of ViennaRNA, separated by commas, whose pair probabilities the conv
+        head gets beside the sequence: turner2004, andronescu2007, langdon2018; bpp = all three.
+    num_epochs : int
+        At most this many passes.
+    patience : int
+        Epochs without improvement of `monitor` before training stops.
+    monitor : str
+        Metric that picks the best checkpoint and stops early.
+    batch_size : int
+        Sequences per step.
+    learning_rate, weight_decay : float
+        AdamW's.
+    lr_scheduler_type : {"cosine", "linear", "constant"}
+        How the rate falls after the warmup.
+    warmup_steps : int
+        Steps in which the rate rises to its peak.
+    min_lr_ratio : float
+        Floor of the rate, as a fraction of the peak.
+    grad_clip : float
+        Largest norm of the gradient.
+    ema_decay : float
+        Decay of a moving average of the weights, which is validated and kept; 0 = none.
+    mlm_loss_weight, structure_loss_weight, pair_loss_weight : float
+        Weights of the three losses.
+    use_focal_loss_for_pairs : bool
+        False: binary cross-entropy.
+    focal_alpha, focal_gamma : float
+        Of the focal loss.
+    focal_normalizer : {"positives", "cells"}
+        The pair loss is a sum divided by the number of pairs, or of cells (published).
+    use_ast : bool
+        Adaptive sparse training: each epoch trains on a part of the sequences, chosen beforehand by
+        their losses.
+    ast_target_activation : float
+        That part.
+    fp16 : bool
+        Half precision where it pays: float16 on a GPU; on a CPU bfloat16 convolutions, if the
+        processor has the instructions.
+    num_workers : int
+        Loader processes; never more than the machine has processors.
+    pair_threshold : float
+        Probability from which a cell counts as a called pair in the epoch's precision and recall.
+    threshold : str
+        Of the kept model's decoder: auto = the best on the validation partition, or a number such
+        as 0.35.
+    decoding : {"nested", "greedy", "matching"}
+        How probabilities become a structure.
+    canonical_only : bool
+        The decoder calls no pairs but AU, GC and GU.
+    log_system_metrics : bool
+        Record processor and memory use with the run.
+    resume : str
+        Run id of an interrupted training to continue.
+    seed : int
+    config : str
+        Recipe YAML; empty for none.
+    out : str
+        Each run works in a folder of its own in here; empty = .priorwise/runs.
+    """
+
+    data: str = "synthetic"
+    train_partition: str = "TR0"
+    val_partition: str = "VL0"
+    max_samples: int = 0
+    model_size: Literal["tiny", "small", "base", "large"] = "small"
+    pair_head: Literal["conv", "bilinear"] = "conv"
+    positions: Literal["rotary", "learned"] = "rotary"
+    max_len: int = 512
+    dropout: float = 0.1
+    pair_channels: int = 32
+    pair_dilations: str = "1,2,4,8,1,2,4,8"
+    features: str = "none"
+    num_epochs: int = 10
+    patience: int = 10
+    monitor: str = "selection_f1"
+    batch_size: int = 16
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.01
+    lr_scheduler_type: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup_steps: int = 500
+    min_lr_ratio: float = 0.1
+    grad_clip: float = 1.0
+    ema_decay: float = 0.0
+    mlm_loss_weight: float = 1.0
+    structure_loss_weight: float = 0.8
+    pair_loss_weight: float = 1.5
+    use_focal_loss_for_pairs: bool = True
+    focal_alpha: float = 0.75
+    focal_gamma: float = 2.0
+    focal_normalizer: Literal["positives", "cells"] = "positives"
+    use_ast: bool = False
+    ast_target_activation: float = 0.4
+    fp16: bool = False
+    num_workers: int = 0
+    pair_threshold: float = 0.35
+    threshold: str = "auto"
+    decoding: Literal["nested", "greedy", "matching"] = "nested"
+    canonical_only: bool = False
+    log_system_metrics: bool = False
+    resume: str = ""
+    seed: int = 1
+    config: str = ""
+    out: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("num_epochs", "patience", "batch_size", "pair_channels"):
+            at_least(name, getattr(self, name), 1)
+        for name in ("max_samples", "warmup_steps", "num_workers", "seed"):
+            at_least(name, getattr(self, name), 0)
+        at_least("max_len", self.max_len, 3)
+        for name in ("dropout", "ema_decay"):
+            within(name, getattr(self, name), 0, 0.9999)
+        within("learning_rate", self.learning_rate, 0, 1, open_low=True)
+        within("ast_target_activation", self.ast_target_activation, 0, 1, open_low=True)
+        for name in ("weight_decay", "min_lr_ratio", "focal_alpha", "pair_threshold"):
+            within(name, getattr(self, name), 0, 1)
+        within("grad_clip", self.grad_clip, 0, 1e6, open_low=True)
+        within("focal_gamma", self.focal_gamma, 0, 100)
+        weights = ("mlm_loss_weight", "structure_loss_weight", "pair_loss_weight")
+        for name in weights:
+            within(name, getattr(self, name), 0, 1e6)
+        if not any(getattr(self, name) for name in weights):
+            raise BadInput(f"{', '.join(weights)}: all are 0 (expected one to train for)")
+        if self.monitor not in MONITORS:
+            raise BadInput(f"monitor: {self.monitor} (expected one of {', '.join(MONITORS)})")
+        probability_or_auto("threshold", self.threshold)
+        if self.feature_sets and self.pair_head != "conv":
+            raise BadInput("features: only pair_head=conv takes feature maps")
+        self.dilations  # noqa: B018  (says what is wrong with them)
+
+    @property
+    def dilations(self) -> tuple[int, ...]:
+        """Dilations of the blocks of the conv head."""
+        parts = self.pair_dilations.split(",")
+        if not all(p.strip().isdecimal() and 1 <= int(p) <= 128 for p in parts):
+            raise BadInput(
+                f"pair_dilations: {self.pair_dilations!r} (expected integers of 1 to 128, "
+                "separated by commas)"
+            )
+        return tuple(int(p) for p in parts)
+
+    @property
+    def feature_sets(self) -> tuple[str, ...]:
+        """Parameter sets of ViennaRNA."""
+        if self.features == "none":
+            return ()
+        known = get_args(Parameters)
+        names = known if self.features == "bpp" else tuple(self.features.split(","))
+        unknown = [name for name in names if name not in known]
+        if unknown or len(set(names)) != len(names):
+            raise BadInput(
+                f"features: {self.features!r} (expected none, bpp, or some of {', '.join(known)}, "
+                "each once)"
+            )
+        return names
+
+    def network(self) -> dict[str, object]:
+        """Arguments of `RnaNetwork`."""
+        return {
+            "model_size": self.model_size,
+            "pair_head": self.pair_head,
+            "positions": self.positions,
+            "max_len": self.max_len,
+            "dropout": self.dropout,
+            "pair_channels": self.pair_channels,
+            "pair_dilations": self.dilations,
+            "n_features": len(self.feature_sets),
+        }

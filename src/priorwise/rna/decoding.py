@@ -1,0 +1,231 @@
+"""From pair probabilities to a structure: at most one partner per base."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from priorwise.rna.alphabet import A
+from priorwise.rna.matching import best_matching
+from priorwise.rna.nested import best_nested
+from priorwise.rna.structure import MIN_LOOP, is_canonical
+
+Method = Literal["greedy", "matching", "nested"]
+#: between structures that are equally good, more pairs win: a pair at the threshold is worth this
+TIE = 1e-9
+
+
+class _Cells(NamedTuple):
+    """Pairs that may be chosen, sorted by position."""
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    score: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """How a matrix of pair probabilities becomes pairs.
+
+    A pair (i, j) may be chosen if both are nucleotides, j - i >= 4, and its score is at least the
+    threshold. Its score is its probability, less `noncanonical_penalty` if it is not one of AU, GC,
+    GU. Every base has at most one partner. Methods:
+
+    * greedy: the highest score first, as long as both bases are free; of equal scores the one with
+      the smaller i, then the smaller j;
+    * matching: the largest sum of (score - threshold); pairs may cross (pseudoknots);
+    * nested: the largest sum of (score - threshold) without crossing pairs: the maximum expected
+      accuracy of Hamada et al. (2009), whose gamma is 1 / threshold - 1.
+
+    Attributes
+    ----------
+    method : {"greedy", "matching", "nested"}
+    threshold : float
+        In [0, 1].
+    canonical_only : bool
+        Whether AU, GC and GU are the only pairs.
+    noncanonical_penalty : float
+        Probability taken from other pairs, 0 or more.
+    """
+
+    method: Method = "nested"
+    threshold: float = 0.5
+    canonical_only: bool = False
+    noncanonical_penalty: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(Method):
+            raise ValueError(
+                f"method: {self.method!r} (expected one of {', '.join(get_args(Method))})"
+            )
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold: expected a number in [0, 1], got {self.threshold}")
+        if not 0 <= self.noncanonical_penalty < np.inf:
+            raise ValueError(
+                f"noncanonical_penalty: expected 0 or more, got {self.noncanonical_penalty}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings, for the description of a model."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> "Decoder":
+        """The decoder that `to_dict` described.
+
+        Raises
+        ------
+        ValueError
+            If a setting is unknown or out of its range.
+        """
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(settings) - known):
+            raise ValueError(f"decoder: unknown setting {unknown[0]!r} (known: {sorted(known)})")
+        return cls(**settings)
+
+    def decode(
+        self, probabilities: NDArray[np.floating], tokens: NDArray[np.integer]
+    ) -> NDArray[np.int32]:
+        """Pairs of one sequence.
+
+        Parameters
+        ----------
+        probabilities : numpy.ndarray of shape (L, L)
+            Of each pair; symmetric, only the upper triangle is read.
+        tokens : numpy.ndarray of shape (L,)
+            Vocabulary ids; nothing pairs with padding or another special token.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_pairs, 2), int32
+            0-based positions in `tokens`, i < j, sorted by i.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ or a probability is not a finite number.
+        """
+        return self.decode_each(probabilities, tokens, [self.threshold])[0]
+
+    def decode_each(
+        self,
+        probabilities: NDArray[np.floating],
+        tokens: NDArray[np.integer],
+        thresholds: Sequence[float],
+    ) -> list[NDArray[np.int32]]:
+        """Pairs of one sequence for each of several thresholds, for little more than one.
+
+        Greedy choices depend on higher scores only, so one pass at the lowest threshold holds all
+        answers. Otherwise the value of a structure is a straight line over the threshold: one that
+        is best at two thresholds is best at all between, and only the changes have to be found.
+
+        Parameters
+        ----------
+        probabilities, tokens
+            As for `decode`.
+        thresholds : sequence of float
+            In place of the decoder's own, in any order.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            As from `decode`, in the order of `thresholds`; equal answers may be one array.
+        """
+        distinct = sorted(set(thresholds))
+        cells = self._cells(probabilities, tokens, distinct[0])
+        if self.method == "greedy":
+            picked = _greedy(cells)
+            found = [picked[cells.score[picked] >= t] for t in distinct]
+        else:
+            found = _filled(lambda t: self._best(cells, t), distinct)
+        pairs = {id(f): _pairs(cells, f) for f in found}
+        answers = {t: pairs[id(f)] for t, f in zip(distinct, found, strict=True)}
+        return [answers[t] for t in thresholds]
+
+    def _best(self, cells: _Cells, threshold: float) -> NDArray[np.int64]:
+        """Indices of the cells in the best structure at a threshold."""
+        kept = np.flatnonzero(cells.score >= threshold)
+        first, second = cells.first[kept], cells.second[kept]
+        if _all_fit(first, second, nested=self.method == "nested"):
+            return kept
+        weight = cells.score[kept] - threshold + TIE
+        best = best_nested if self.method == "nested" else best_matching
+        return kept[best(first, second, weight)]
+
+    def _cells(
+        self, probabilities: NDArray[np.floating], tokens: NDArray[np.integer], lowest: float
+    ) -> _Cells:
+        """Pairs with a score of at least `lowest` that may be chosen."""
+        length = tokens.size
+        if probabilities.shape != (length, length):
+            raise ValueError(
+                f"probabilities: expected shape {(length, length)}, one row and one column for "
+                f"each token, got {probabilities.shape}"
+            )
+        base = tokens >= A
+        first, second = np.nonzero(probabilities >= lowest)
+        kept = (second - first > MIN_LOOP) & base[first] & base[second]
+        first, second = first[kept], second[kept]
+        if not np.isfinite(probabilities[np.ix_(base, base)]).all():
+            raise ValueError("probabilities: expected finite numbers")
+        score = probabilities[first, second].astype(np.float64)
+        other = ~is_canonical(tokens[first], tokens[second])
+        score[other] -= np.inf if self.canonical_only else self.noncanonical_penalty
+        kept = score >= lowest
+        return _Cells(first[kept], second[kept], score[kept])
+
+
+def _greedy(cells: _Cells) -> NDArray[np.int64]:
+    """Indices of the cells that are taken, highest score first."""
+    # cells are sorted by position, and a stable sort keeps that among equal scores
+    order = np.argsort(-cells.score, kind="stable")
+    busy: set[int] = set()
+    taken = []
+    ends = zip(cells.first[order].tolist(), cells.second[order].tolist(), strict=True)
+    for index, (i, j) in zip(order.tolist(), ends, strict=True):
+        if i not in busy and j not in busy:
+            busy |= {i, j}
+            taken.append(index)
+    return np.array(taken, np.int64)
+
+
+def _all_fit(first: NDArray[np.int64], second: NDArray[np.int64], nested: bool) -> bool:
+    """Whether all pairs together are a structure, as is common at high thresholds."""
+    ends = np.sort(np.concatenate([first, second]))
+    if (ends[1:] == ends[:-1]).any():
+        return False
+    partner = dict(zip(first.tolist(), second.tolist(), strict=True))
+    still_open = []
+    for position in ends.tolist() if nested else ():
+        if position in partner:
+            still_open.append(partner[position])
+        elif still_open.pop() != position:
+            return False
+    return True
+
+
+def _filled(
+    best: Callable[[float], NDArray[np.int64]], thresholds: Sequence[float]
+) -> list[NDArray[np.int64]]:
+    """The answer of `best` at each of the ascending thresholds, asked for where it changes."""
+    found: dict[int, NDArray[np.int64]] = {}
+    ends = [(0, len(thresholds) - 1)]
+    while ends:
+        low, high = ends.pop()
+        for end in (low, high):
+            if end not in found:
+                found[end] = best(thresholds[end])
+        if np.array_equal(found[low], found[high]):
+            found.update(dict.fromkeys(range(low, high + 1), found[low]))
+        elif high - low > 1:
+            middle = (low + high) // 2
+            ends += [(low, middle), (middle, high)]
+    return [found[i] for i in range(len(thresholds))]
+
+
+def _pairs(cells: _Cells, picked: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Positions of the picked cells, sorted."""
+    picked = np.sort(picked)
+    return np.stack([cells.first[picked], cells.second[picked]], axis=1).astype(np.int32)

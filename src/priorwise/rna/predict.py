@@ -1,0 +1,82 @@
+"""From sequences to pair probabilities and structures: the one way, for every kind of scoring."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from priorwise.rna.batches import WIDTH_STEP, FeatureMaps, assemble
+from priorwise.rna.network import RnaNetwork
+from priorwise.rna.records import RnaRecord
+from priorwise.rna.rows import RnaRows
+
+#: cells of the pair maps of one batch at most: memory does not depend on how many rows are asked
+CELLS = 400_000
+
+
+class Prediction(NamedTuple):
+    """What a network says of one sequence.
+
+    Attributes
+    ----------
+    row : int
+    pairs : numpy.ndarray of shape (bases, bases), float32
+        Probability of each pair, symmetric.
+    loops : numpy.ndarray of shape (bases,), int64
+        The likeliest loop type of each base.
+    """
+
+    row: int
+    pairs: npt.NDArray[np.float32]
+    loops: npt.NDArray[np.int64]
+
+
+def predict(
+    network: RnaNetwork, rows: RnaRows, features: FeatureMaps | None = None
+) -> Iterator[Prediction]:
+    """Predict rows, those of like length together.
+
+    A row's answer does not depend on the others: only rows that are padded to the same width anyway
+    share a batch.
+
+    Parameters
+    ----------
+    network : RnaNetwork
+        In eval mode.
+    rows : RnaRows
+    features : FeatureMaps, optional
+
+    Yields
+    ------
+    Prediction
+        Shortest first.
+    """
+    widths = -(-rows.lengths // WIDTH_STEP) * WIDTH_STEP
+    order = np.argsort(widths, kind="stable")
+    device = next(network.parameters()).device
+    for batch in _batches(order, widths):
+        given = assemble(rows, batch, features=features).to(device)
+        with torch.inference_mode():
+            answer = network(given.tokens, given.present, given.features)
+            pairs = torch.sigmoid(answer.pairs.float()).cpu().numpy()
+            loops = answer.loops.argmax(-1).cpu().numpy()
+        for k, row in enumerate(batch.tolist()):
+            n = int(rows.lengths[row])
+            yield Prediction(row, pairs[k, :n, :n], loops[k, :n])
+
+
+def _batches(
+    order: npt.NDArray[np.int64], widths: npt.NDArray[np.int64]
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Rows of one width, as many as memory allows."""
+    for same in np.split(order, np.flatnonzero(np.diff(widths[order])) + 1):
+        if len(same):
+            size = max(1, CELLS // max(int(widths[same[0]]) ** 2, 1))
+            yield from (same[k : k + size] for k in range(0, len(same), size))
+
+
+def rows_of(sequences: Sequence[str]) -> RnaRows:
+    """Rows of normalised sequences of which nothing else is known."""
+    return RnaRows.build([RnaRecord(str(k), text, None) for k, text in enumerate(sequences)])

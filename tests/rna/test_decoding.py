@@ -1,0 +1,229 @@
+import time
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.reference import decoding as reference
+
+from priorwise.rna import matching
+from priorwise.rna.alphabet import CLS, PAD, SEP, encode
+from priorwise.rna.decoding import Decoder
+from priorwise.rna.nested import best_nested
+from priorwise.rna.nesting import nested_pairs
+
+METHODS = ("greedy", "matching", "nested")
+GRID = np.round(np.linspace(0.05, 0.95, 19), 2).tolist()
+
+
+def matrix(length, rng, share=0.3, digits=None):
+    """Symmetric; a share of the cells is likely. Few digits make ties."""
+    p = np.where(rng.random((length, length)) < share, rng.random((length, length)), 0.01)
+    p = np.triu(p if digits is None else p.round(digits), 1)
+    return (p + p.T).astype(np.float32)
+
+
+def sequence(length, rng, letters="ACGUN"):
+    return "".join(rng.choice(list(letters), length))
+
+
+def case(seed, length=None, **options):
+    rng = np.random.default_rng(seed)
+    length = int(rng.integers(0, 10)) if length is None else length
+    return sequence(length, rng), matrix(length, rng, **options)
+
+
+def as_set(pairs):
+    return {(int(i), int(j)) for i, j in pairs}
+
+
+def check_valid(pairs, letters, p, decoder):
+    assert pairs.dtype == np.int32 and pairs.shape == (len(pairs), 2)
+    assert pairs.tolist() == sorted(pairs.tolist())
+    assert np.unique(pairs).size == pairs.size  # at most one partner
+    cells = reference.allowed(
+        letters, p, decoder.threshold, decoder.canonical_only, decoder.noncanonical_penalty
+    )
+    assert as_set(pairs) <= set(cells)
+    if decoder.method == "nested":
+        found = sorted(as_set(pairs))
+        assert not any(reference.crosses(a, b) for a in found for b in found if a < b)
+    return cells
+
+
+@pytest.mark.parametrize("digits", [None, 1])
+@pytest.mark.parametrize("method", METHODS)
+@given(
+    seed=st.integers(0, 2**32),
+    threshold=st.sampled_from([0.0, 0.05, 0.3, 0.5, 0.9, 1.0]),
+    canonical_only=st.booleans(),
+    penalty=st.sampled_from([0.0, 0.25]),
+)
+def test_best_structure_of_all(method, digits, seed, threshold, canonical_only, penalty):
+    letters, p = case(seed, digits=digits)
+    decoder = Decoder(method, threshold, canonical_only, penalty)
+    pairs = decoder.decode(p, encode(letters))
+    cells = check_valid(pairs, letters, p, decoder)
+    if method == "greedy":
+        assert as_set(pairs) == reference.greedy(cells)
+    else:
+        value = sum((cells[c] - Fraction(threshold) for c in as_set(pairs)), Fraction(0))
+        best = reference.best_value(cells, threshold, nested=method == "nested")
+        assert best - value <= 1e-7
+
+
+def test_odd_cycle_is_resolved():
+    # 0, 5 and 10 all want each other: halves of three pairs would be worth .75 - .3
+    letters = "AAAAAAAAAAAAAAA"
+    p = np.zeros((15, 15), np.float32)
+    for i, j, value in ((0, 5, 0.5), (5, 10, 0.625), (0, 10, 0.5)):
+        p[i, j] = p[j, i] = value
+    tokens = encode(letters)
+    assert as_set(Decoder("matching", 0.25).decode(p, tokens)) == {(5, 10)}
+    p[10, 14] = p[14, 10] = 0.5  # now 10 has another partner
+    assert as_set(Decoder("matching", 0.25).decode(p, tokens)) == {(0, 5), (10, 14)}
+
+
+def test_odd_cycles_of_a_large_part_are_repaired(monkeypatch):
+    exact, repaired = [], []
+    for seed in range(200):
+        letters, p = case(seed, length=12, share=0.5)
+        decoder = Decoder("matching", 0.2)
+        for values, most in ((exact, 250), (repaired, 0)):
+            monkeypatch.setattr(matching, "MOST_EXACT", most)
+            pairs = decoder.decode(p, encode(letters))
+            check_valid(pairs, letters, p, decoder)
+            values.append(sum(p[i, j] - 0.2 for i, j in pairs))
+    assert (np.array(repaired) <= np.array(exact) + 1e-6).all()
+    assert (np.array(repaired) >= 0.75 * np.array(exact)).all()
+    assert not np.allclose(repaired, exact)  # or the case never came up
+
+
+def test_crossing_pairs_only_where_they_may():
+    tokens, p = encode("GGGGGGGGGGGGGGG"), np.zeros((15, 15))
+    p[0, 8] = p[4, 12] = 0.9
+    assert as_set(Decoder("matching", 0.5).decode(p, tokens)) == {(0, 8), (4, 12)}
+    assert as_set(Decoder("greedy", 0.5).decode(p, tokens)) == {(0, 8), (4, 12)}
+    assert len(Decoder("nested", 0.5).decode(p, tokens)) == 1
+
+
+def test_a_pair_at_the_threshold_is_taken():
+    tokens, p = encode("GGGGGGGGGG"), np.zeros((10, 10))
+    p[0, 9] = p[1, 8] = 0.35
+    for method in METHODS:
+        assert len(Decoder(method, 0.35).decode(p, tokens)) == 2
+
+
+def test_only_canonical_pairs():
+    tokens, p = encode("AGAAAAACAA"), np.zeros((10, 10))
+    p[0, 9], p[1, 7] = 0.9, 0.6
+    for method in METHODS:
+        assert as_set(Decoder(method, canonical_only=True).decode(p, tokens)) == {(1, 7)}
+        assert as_set(Decoder(method, noncanonical_penalty=0.3).decode(p, tokens)) == {
+            (0, 9),
+            (1, 7),
+        }
+        assert as_set(Decoder(method, noncanonical_penalty=0.5).decode(p, tokens)) == {(1, 7)}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_ties_are_broken_the_same_way_again(method):
+    tokens, p = encode("G" * 30), np.full((30, 30), 0.75)
+    found = [Decoder(method).decode(p.copy(), tokens).tolist() for _ in range(3)]
+    assert found[0] == found[1] == found[2] and found[0]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("digits", [None, 1])
+def test_padding_and_special_tokens_change_nothing(method, digits):
+    for seed in range(20):
+        letters, p = case(seed, length=40, digits=digits)
+        tokens = encode(letters)
+        alone = Decoder(method, 0.3).decode(p, tokens)
+        framed = np.full((60, 60), 0.99, np.float32)
+        framed[1:41, 1:41] = p
+        around = np.concatenate([[CLS], tokens, [SEP], np.full(18, PAD)])
+        inside = Decoder(method, 0.3).decode(framed, around)
+        assert (inside - 1).tolist() == alone.tolist()
+        padded = np.pad(p, (0, 9), constant_values=np.nan)
+        after = Decoder(method, 0.3).decode(padded, np.pad(tokens, (0, 9), constant_values=PAD))
+        assert after.tolist() == alone.tolist()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_many_thresholds_at_once_give_what_each_gives_alone(method):
+    for seed in range(15):
+        letters, p = case(seed, length=45, share=0.1)
+        tokens = encode(letters)
+        decoder = Decoder(method, noncanonical_penalty=0.1)
+        thresholds = GRID[::-1] + [0.5, 0.123]
+        found = decoder.decode_each(p, tokens, thresholds)
+        assert len(found) == len(thresholds)
+        for t, pairs in zip(thresholds, found, strict=True):
+            alone = Decoder(method, t, noncanonical_penalty=0.1).decode(p, tokens)
+            assert pairs.tolist() == alone.tolist()
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("length", [0, 1, 4, 5])
+def test_short_sequences(method, length):
+    p, tokens = np.full((length, length), 0.9), encode("G" * length)
+    found = Decoder(method).decode(p, tokens)
+    assert found.tolist() == ([[0, 4]] if length == 5 else [])
+
+
+def test_settings_survive_a_dict():
+    decoder = Decoder("matching", 0.35, True, 0.125)
+    assert Decoder.from_dict(decoder.to_dict()) == decoder
+    assert Decoder.from_dict({}) == Decoder()
+    with pytest.raises(ValueError, match="unknown setting 'treshold'"):
+        Decoder.from_dict({"treshold": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"method": "best"}, "method: 'best'"),
+        ({"threshold": 1.5}, "threshold: expected a number in"),
+        ({"threshold": float("nan")}, "threshold"),
+        ({"noncanonical_penalty": -0.1}, "noncanonical_penalty: expected 0 or more"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings, said):
+    with pytest.raises(ValueError, match=said):
+        Decoder(**settings)
+
+
+def test_what_is_no_matrix_of_probabilities_is_refused():
+    tokens = encode("GGGGGGGG")
+    with pytest.raises(ValueError, match=r"expected shape \(8, 8\).*got \(8, 9\)"):
+        Decoder().decode(np.zeros((8, 9)), tokens)
+    p = np.zeros((8, 8))
+    p[0, 7] = np.nan
+    with pytest.raises(ValueError, match="finite"):
+        Decoder().decode(p, tokens)
+
+
+def test_equal_pairs_give_the_largest_nested_set():
+    # `nesting` marks the largest crossing-free part of a structure; the same question, asked there
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        ends = np.sort(rng.integers(0, 20, (12, 2)), axis=1)
+        pairs = np.unique(ends[ends[:, 0] < ends[:, 1]], axis=0).astype(np.int32)
+        found = best_nested(pairs[:, 0], pairs[:, 1], np.ones(len(pairs)))
+        assert found.size == nested_pairs(pairs).sum()
+
+
+@pytest.mark.parametrize("length", [99, 512])
+def test_nested_is_fast_when_every_cell_is_likely(length):
+    rng = np.random.default_rng(0)
+    tokens, p = encode("G" * length), matrix(length, rng, share=1.0)
+    decoder = Decoder("nested", 0.0)
+    seconds = []
+    for _ in range(3):
+        start = time.process_time()
+        decoder.decode(p, tokens)
+        seconds.append(time.process_time() - start)
+    # measured on one idle core: 4 ms and .2 s; a loop over cells would take seconds
+    assert min(seconds) < {99: 0.05, 512: 2.0}[length]
