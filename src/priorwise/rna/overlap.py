@@ -51,13 +51,15 @@ def overlaps(sequences: Mapping[str, Sequence[str]]) -> list[Overlap]:
     there = [name for name, rows in sequences.items() if rows]
     for first, second in combinations(there, 2):
         known, rows = set(sequences[first]), sequences[second]
+        exact = np.array([sequence in known for sequence in rows])
         _, similarity = nearest(sequences[first], rows)
+        similarity[exact] = 1  # too short for any word, or all N, it would be 0
         found.append(
             Overlap(
                 first,
                 second,
                 len(rows),
-                sum(sequence in known for sequence in rows),
+                int(exact.sum()),
                 float(similarity.max()),
                 float(similarity.mean()),
                 float(np.mean(similarity > NEAR_COPY)),

@@ -48,7 +48,8 @@ def find_inputs(inputs: str) -> InputFiles:
             ends = ", ".join(READERS)
             raise BadInput(f"inputs: {part}: expected a name that ends in {ends}, or .gz behind it")
         for path in _members(part):
-            kept = chosen if ending(path) and not path.name.startswith(".") else ignored
+            named = os.path.isfile(part)
+            kept = chosen if named or _is_input(path) else ignored
             kept[os.path.abspath(path)] = path
     if not chosen:
         raise BadInput(
@@ -56,6 +57,19 @@ def find_inputs(inputs: str) -> InputFiles:
             f"or .gz behind it; {len(ignored)} files of another kind)"
         )
     return InputFiles(tuple(chosen.values()), tuple(ignored.values()))
+
+
+def _is_input(path: Path) -> bool:
+    """Whether a file that a folder holds is one to read."""
+    if path.name.startswith(".") or not ending(path):
+        return False
+    if ending(path) != ".db":
+        return True
+    try:  # mlflow.db and others of that end are databases
+        with path.open("rb") as file:
+            return b"\0" not in file.read(512)
+    except OSError:
+        return True  # reading it will say why
 
 
 def _members(part: str) -> list[Path]:
