@@ -26,6 +26,8 @@ PHASES = (
     "promote",
     "score",
     "import_checkpoint",
+    "rna_pretrain",
+    "rna_evaluate",
     "plot_metrics",
 )
 USAGE_FLAGS = {"-h", "--help"}

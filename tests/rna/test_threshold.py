@@ -1,9 +1,8 @@
-import time
-
 import numpy as np
 import pytest
 from tests.reference import structures as reference
 
+from priorwise.rna import decoding
 from priorwise.rna.alphabet import encode
 from priorwise.rna.decoding import Decoder
 from priorwise.rna.threshold import GRID, Example, choose_threshold
@@ -54,14 +53,25 @@ def test_of_equally_good_thresholds_the_highest():
     assert choice.decoder.threshold == 0.74 and choice.f1 == 1
 
 
-def test_all_thresholds_take_little_longer_than_one():
-    given = examples(20, length=99)
-    seconds = {}
-    for name, grid in (("one", [0.5]), ("all", GRID)):
-        start = time.perf_counter()
-        choose_threshold(Decoder("greedy"), given, grid)
-        seconds[name] = time.perf_counter() - start
-    assert seconds["all"] < 25 * seconds["one"]
+def test_greedy_decodes_once_for_all_thresholds(monkeypatch):
+    calls = []
+    decode = decoding._greedy
+    monkeypatch.setattr(decoding, "_greedy", lambda cells: calls.append(1) or decode(cells))
+    choose_threshold(Decoder("greedy"), examples(20), GRID)
+    assert len(calls) == 20
+
+
+@pytest.mark.parametrize("method", ["matching", "nested"])
+def test_a_structure_is_looked_for_only_where_it_changes(monkeypatch, method):
+    calls = []
+    best = Decoder._best
+    monkeypatch.setattr(Decoder, "_best", lambda *a: calls.append(1) or best(*a))
+    (example,) = examples(1)
+    p = np.zeros_like(example.probabilities)
+    for i, j in example.pairs:
+        p[i, j] = p[j, i] = 0.75
+    choose_threshold(Decoder(method), [example._replace(probabilities=p)], GRID)
+    assert len(calls) < 15 < len(GRID)
 
 
 def test_nothing_to_choose_from_is_refused():

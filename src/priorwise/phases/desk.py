@@ -52,6 +52,8 @@ class Recipe:
         "promote",
         "score",
         "import_checkpoint",
+        "rna_pretrain",
+        "rna_evaluate",
         "plot_metrics",
         "main",
     )

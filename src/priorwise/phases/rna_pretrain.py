@@ -14,10 +14,10 @@ from priorwise.phases.rna_fit import RnaJob, run_rna_job
 from priorwise.phases.rna_model import log_rna_model
 from priorwise.phases.rna_options import RnaPretrain
 from priorwise.phases.run_folder import HISTORY, keep_for_resume, last_checkpoint, working_folder
-from priorwise.plots.metrics_figures import figures_of
+from priorwise.plots.metrics_figures import FIGURES
 from priorwise.rna.checkpoint import save_network
 from priorwise.rna.features import feature_maps
-from priorwise.rna.history import METRICS_FILE, PublishedHistory, read_metrics
+from priorwise.rna.history import METRICS_FILE, PublishedHistory, by_epoch, read_metrics
 from priorwise.rna.predict import predict
 from priorwise.rna.read_rows import load_rows
 from priorwise.rna.saved_model import load_saved_model
@@ -160,8 +160,12 @@ def _log_outcome(result: FitResult, job: RnaJob, plan: Plan, track: RunTrack) ->
             say(f"threshold {threshold:.2f}: strict F1 {choice.f1:.4f} on {config.val_partition}")
             track.metrics({"threshold": threshold, "val_strict_f1_at_threshold": choice.f1})
     log_rna_model(track, network)
-    for name, figure in figures_of(read_metrics(folder / METRICS_FILE), plan.run_name).items():
-        track.figure(figure, name)
+    metrics = by_epoch(read_metrics(folder / METRICS_FILE))
+    for name, draw in FIGURES.items():
+        target = {"target": config.ast_target_activation} if name == "lr_activation" else {}
+        figure = draw(metrics, plan.run_name, **target)
+        if figure is not None:
+            track.figure(figure, name)
     kept = {f"best.{name}": v for name, v in result.best_metrics.items() if name in KEPT}
     best_epoch = result.best_metrics.get("best_epoch", float("nan"))
     epochs = pd.read_csv(folder / HISTORY)
@@ -183,9 +187,10 @@ def _describe(plan: Plan, run_id: str, job: RnaJob) -> dict[str, Any]:
         "rule": "given",
         "features": list(config.feature_sets),
         "longest": config.max_len - 2 if config.positions == "learned" else 0,
-        "training_data": f"{facts.in_words()}; trained on {len(job.train):,} of partition "
-        f"{config.train_partition}",
+        "training_data": f"{len(job.train):,} sequences of partition {config.train_partition} "
+        f"({len(job.train.pairs):,} pairs) of {facts.n_rows():,} in {Path(facts.uri).name}",
         "training_digest": facts.digest,
+        "train_partition": config.train_partition,
     }
 
 

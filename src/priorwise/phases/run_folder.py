@@ -33,13 +33,17 @@ def working_folder(out: str, run_id: str) -> Path:
     return folder
 
 
-def keep_for_resume(folder: Path, track: RunTrack) -> None:
-    """Upload what a resume needs, in case the working folder is gone by then."""
+def keep_for_resume(folder: Path, track: RunTrack, *histories: str) -> None:
+    """Upload what a resume needs, in case the working folder is gone by then.
+
+    `histories` are files beside history.csv that a resumed training goes on with.
+    """
     try:
         for path in sorted((folder / "checkpoints").glob("*.ckpt")):
             track.artifact(path, "checkpoints")
-        if (folder / HISTORY).exists():
-            track.artifact(folder / HISTORY)
+        for name in (HISTORY, *histories):
+            if (folder / name).exists():
+                track.artifact(folder / name)
         if (folder / LAST).exists():
             track.tags({"checkpoint.last.sha256": file_sha256(folder / LAST)})
     except Exception as failure:  # what ended the training is the error to show

@@ -4,33 +4,27 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import partial
-from threading import Lock
-from typing import Any, Literal, TypeVar, get_args
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from priorwise.errors import BadInput
-from priorwise.rna.structure import pairs_of
+from priorwise.rna.viennarna import (
+    Parameters,
+    checked,
+    ensembles,
+    minimum_free_energies,
+    viennarna,
+)
 
-#: sets of energy parameters: Turner (2004), the default of ViennaRNA; Andronescu et al. (2007) and
-#: Langdon et al. (2018), both fitted to known structures
-Parameters = Literal["turner2004", "andronescu2007", "langdon2018"]
-_LOADERS: dict[Parameters, str] = {
-    "turner2004": "params_load_RNA_Turner2004",
-    "andronescu2007": "params_load_RNA_Andronescu2007",
-    "langdon2018": "params_load_RNA_Langdon2018",
-}
 #: fewer sequences than this are folded in this process: starting others takes longer
 FEWEST_FOR_WORKERS = 200
 #: sequences folded at once, so that loading the energies (6 ms) matters little
 CHUNK = 16
 Folded = TypeVar("Folded")
-#: the parameters are global in ViennaRNA
-_parameters_in_use = Lock()
 
 
 def rnafold(sequences: Sequence[str], *, workers: int | None = None) -> list[NDArray[np.int32]]:
@@ -53,7 +47,7 @@ def rnafold(sequences: Sequence[str], *, workers: int | None = None) -> list[NDA
     BadInput
         If ViennaRNA is not installed.
     """
-    return list(_each(_minimum_free_energies, sequences, workers, "RNAfold"))
+    return list(_each(minimum_free_energies, sequences, workers, "RNAfold"))
 
 
 def pair_probabilities(sequence: str, parameters: Parameters = "turner2004") -> NDArray[np.float32]:
@@ -78,7 +72,7 @@ def pair_probabilities(sequence: str, parameters: Parameters = "turner2004") -> 
     ValueError
         If `parameters` is not one of the three.
     """
-    (found,) = _ensembles([sequence], _checked(parameters))
+    (found,) = ensembles([sequence], checked(parameters))
     return found
 
 
@@ -101,7 +95,7 @@ def each_pair_probabilities(
     ------
     numpy.ndarray of shape (L, L), float32
     """
-    fold = partial(_ensembles, parameters=_checked(parameters))
+    fold = partial(ensembles, parameters=checked(parameters))
     return _each(fold, sequences, workers, f"pair probabilities, {parameters}")
 
 
@@ -151,69 +145,6 @@ def _by_length(sequences: Sequence[str]) -> dict[int, tuple[list[int], NDArray[n
     }
 
 
-def _viennarna() -> Any:
-    """ViennaRNA's module."""
-    try:
-        import RNA
-    except ImportError as error:
-        raise BadInput(
-            "RNAfold and pair probabilities need the extra `rna` (pip install ViennaRNA==2.7.2, or "
-            "`pip install -e '.[rna]'` in the project)"
-        ) from error
-    return RNA
-
-
-def _checked(parameters: Parameters) -> Parameters:
-    if parameters not in get_args(Parameters):
-        known = ", ".join(get_args(Parameters))
-        raise ValueError(f"parameters: {parameters!r} (expected one of {known})")
-    return parameters
-
-
-@contextmanager
-def _loaded(parameters: Parameters) -> Iterator[Any]:
-    """ViennaRNA with these energies; its defaults are loaded again at the end."""
-    rna = _viennarna()
-    with _parameters_in_use:
-        _load(rna, parameters)
-        try:
-            yield rna
-        finally:
-            _load(rna, "turner2004")
-
-
-def _load(rna: Any, parameters: Parameters) -> None:
-    getattr(rna, _LOADERS[parameters])()
-    # ViennaRNA 2.7.2 goes on with the energies it scaled last if the model is the same, though
-    # others were loaded since (its issue 284); so let it scale these for another model
-    other = rna.md()
-    other.temperature -= 1
-    rna.param(other)
-    rna.exp_param(other)
-
-
-def _ensembles(sequences: Sequence[str], parameters: Parameters) -> list[NDArray[np.float32]]:
-    """Pair probabilities of a few sequences; loading the energies takes longer than one."""
-    found = []
-    with _loaded(parameters) as rna:
-        for sequence in sequences:
-            if not sequence:
-                found.append(np.zeros((0, 0), np.float32))
-                continue
-            compound = rna.fold_compound(sequence)
-            _, energy = compound.mfe()
-            compound.exp_params_rescale(energy)  # or long sequences overflow
-            compound.pf()
-            upper = np.array(compound.bpp(), np.float32)[1:, 1:]
-            found.append(upper + upper.T)
-    return found
-
-
-def _minimum_free_energies(sequences: Sequence[str]) -> list[NDArray[np.int32]]:
-    with _loaded("turner2004") as rna:
-        return [pairs_of(rna.fold_compound(s).mfe()[0] if s else "") for s in sequences]
-
-
 def _each(
     fold: Callable[[Sequence[str]], list[Folded]],
     sequences: Sequence[str],
@@ -221,7 +152,7 @@ def _each(
     what: str,
 ) -> Iterator[Folded]:
     """What `fold` gives for each sequence, in order."""
-    _viennarna()  # if it is missing, this is said before the work and not by a worker
+    viennarna()  # if it is missing, this is said before the work and not by a worker
     chunks = [sequences[start : start + CHUNK] for start in range(0, len(sequences), CHUNK)]
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if len(sequences) >= FEWEST_FOR_WORKERS else 1

@@ -147,9 +147,12 @@ class Decoder:
     def _best(self, cells: _Cells, threshold: float) -> NDArray[np.int64]:
         """Indices of the cells in the best structure at a threshold."""
         kept = np.flatnonzero(cells.score >= threshold)
+        first, second = cells.first[kept], cells.second[kept]
+        if _all_fit(first, second, nested=self.method == "nested"):
+            return kept
         weight = cells.score[kept] - threshold + TIE
         best = best_nested if self.method == "nested" else best_matching
-        return kept[best(cells.first[kept], cells.second[kept], weight)]
+        return kept[best(first, second, weight)]
 
     def _cells(
         self, probabilities: NDArray[np.floating], tokens: NDArray[np.integer], lowest: float
@@ -186,6 +189,21 @@ def _greedy(cells: _Cells) -> NDArray[np.int64]:
             busy |= {i, j}
             taken.append(index)
     return np.array(taken, np.int64)
+
+
+def _all_fit(first: NDArray[np.int64], second: NDArray[np.int64], nested: bool) -> bool:
+    """Whether all pairs together are a structure, as is common at high thresholds."""
+    ends = np.sort(np.concatenate([first, second]))
+    if (ends[1:] == ends[:-1]).any():
+        return False
+    partner = dict(zip(first.tolist(), second.tolist(), strict=True))
+    still_open = []
+    for position in ends.tolist() if nested else ():
+        if position in partner:
+            still_open.append(partner[position])
+        elif still_open.pop() != position:
+            return False
+    return True
 
 
 def _filled(

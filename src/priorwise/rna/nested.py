@@ -27,7 +27,8 @@ def best_nested(
     Returns
     -------
     numpy.ndarray of int64
-        Indices of the chosen cells, ascending. Of equally good structures always the same one.
+        Indices of the chosen cells, ascending. Of equally good structures the one whose pairs open
+        first, and close first.
     """
     if not first.size:
         return np.empty(0, np.int64)
@@ -73,15 +74,17 @@ def _traced(
     left = [(0, best.shape[0] - 1)]
     while left:
         i, j = left.pop()
-        while i < j and best[i, j] == best[i + 1, j]:
+        while i < j:
+            low = starts[i]
+            high = low + np.searchsorted(second[low : starts[i + 1]], j)
             i += 1
-        if i >= j:
-            continue
-        low = starts[i]
-        high = low + np.searchsorted(second[low : starts[i + 1]], j)
-        total = enclosed[low:high] + best[second[low:high] + 1, j]
-        cell = int(low + total.argmax())
-        chosen.append(cell)
-        k = int(second[cell])
-        left += [(i + 1, k), (k + 1, j)]
+            if low == high:
+                continue
+            total = enclosed[low:high] + best[second[low:high] + 1, j]
+            cell = low + int(total.argmax())
+            if total[cell - low] == best[i - 1, j]:
+                chosen.append(cell)
+                k = int(second[cell])
+                left.append((k + 1, j))
+                j = k
     return np.array(chosen, np.int64)

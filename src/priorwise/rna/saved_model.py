@@ -96,7 +96,7 @@ def build(architecture: dict[str, Any], state: dict[str, torch.Tensor]) -> RnaNe
     BadInput
         If the weights are not those of such a network, or are not finite.
     """
-    size = architecture.get("model_size")
+    size = str(architecture.get("model_size"))
     if size not in SIZES:
         raise BadInput(f"weights do not fit the network (model_size {size!r} is unknown)")
     layers = SIZES[size][2] + len(architecture.get("pair_dilations", ()))

@@ -103,10 +103,10 @@ def dot_bracket(length: int, pairs: npt.ArrayLike) -> str:
         base = int(bases[np.argmax(counts > 1)])
         raise ValueError(f"the base at position {base + 1} has several partners (expected one)")
     text = [UNPAIRED] * length
-    for opening, closing in BRACKETS:
+    for brackets in BRACKETS:
         nested = nested_pairs(rest)
         for i, j in rest[nested].tolist():
-            text[i], text[j] = opening, closing
+            text[i], text[j] = brackets[0], brackets[1]
         rest = rest[~nested]
         if not len(rest):
             return "".join(text)

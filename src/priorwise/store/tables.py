@@ -163,7 +163,12 @@ class ContentDigest:
         ):
             sizes = pc.fill_null(pc.list_value_length(column), -1)
             lengths.update(sizes.cast(pa.int64()).to_numpy(zero_copy_only=False).tobytes())
-            self._feed([lengths, values, hashlib.sha256()], column.flatten())
+            inner = column.flatten()
+            while pa.types.is_fixed_size_list(inner.type):
+                # their size is in the type; fed here, it would mix with the lists' own lengths
+                # in an order that depends on the batches
+                inner = inner.flatten()
+            self._feed([lengths, values, hashlib.sha256()], inner)
         elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
             sizes = pc.fill_null(pc.binary_length(column), -1)
             lengths.update(sizes.cast(pa.int64()).to_numpy(zero_copy_only=False).tobytes())

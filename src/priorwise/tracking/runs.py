@@ -17,6 +17,7 @@ import requests
 from matplotlib.figure import Figure
 from mlflow.entities import DatasetInput, Param, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking import MlflowClient
 
 from priorwise.errors import Interrupted, PriorwiseError, TrackingFailure
@@ -133,6 +134,19 @@ class RunTrack:
     def recorder(self, history_csv: Path) -> MlflowRecorder:
         """A recorder for epoch metrics."""
         return MlflowRecorder(self.client, self.run_id, CsvHistory(history_csv))
+
+    @contextmanager
+    def system_metrics(self, wanted: bool) -> Iterator[None]:
+        """Record processor, memory and disk use with the run inside this block, if wanted."""
+        if not wanted:
+            yield
+            return
+        monitor = SystemMetricsMonitor(self.run_id, tracking_uri=self.client.tracking_uri)
+        monitor.start()
+        try:
+            yield
+        finally:
+            monitor.finish()
 
     def share_view(self) -> str:
         """Store the run table's view with the experiment; the address that opens it."""
