@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from tests.rna import tiny_network
 
 from priorwise.errors import BadInput
-from priorwise.rna import baselines
+from priorwise.rna import viennarna
 from priorwise.rna.decoding import Decoder
 from priorwise.rna.features import feature_maps
 from priorwise.rna.predict import predict, rows_of
@@ -269,12 +269,12 @@ def test_without_viennarna_it_does_not_load(with_features, monkeypatch):
         raise BadInput("need the extra `rna` (pip install ViennaRNA==2.7.2)")
 
     _, model, folder = with_features
-    monkeypatch.setattr(baselines, "_viennarna", absent)
+    monkeypatch.setattr(viennarna, "viennarna", absent)
     with pytest.raises(Exception, match=r"pip install ViennaRNA==2\.7\.2"):
         mlflow.pyfunc.load_model(str(folder))
     assert "ViennaRNA" in refused(model, frame_of("ACGU"))
 
 
 def test_without_features_nothing_folds(rna_model, monkeypatch):
-    monkeypatch.setattr(baselines, "_viennarna", lambda: pytest.fail("not needed"))
+    monkeypatch.setattr(viennarna, "viennarna", lambda: pytest.fail("not needed"))
     assert len(rna_model.predict(frame_of("ACGU"))) == 1

@@ -35,6 +35,7 @@ SHIPPED = (
     "rna/rows.py",
     "rna/saved_model.py",
     "rna/structure.py",
+    "rna/viennarna.py",
     "serving/rna_frames.py",
     "serving/rna_pyfunc.py",
 )
