@@ -141,11 +141,21 @@ class RnaEncoder(nn.Module):
         Returns
         -------
         torch.Tensor of shape (batch, tokens, d_model)
+
+        Raises
+        ------
+        ValueError
+            If positions are learned and a sequence has more tokens than there are positions.
         """
         present = tokens != PAD
         x = self.tokens(tokens)
         if self.places is not None:
-            x = x + self.places(torch.arange(tokens.shape[1], device=tokens.device))
+            there, wanted = self.places.num_embeddings, tokens.shape[1]
+            if wanted > there and present[:, there:].any():
+                raise ValueError(f"max_len: a sequence of more than {there} tokens")
+            # padding may go beyond the last position: nothing attends to it
+            places = torch.arange(wanted, device=tokens.device).clamp(max=there - 1)
+            x = x + self.places(places)
         x = self.dropout(self.after_embedding(x))
         for layer in self.layers:
             x = layer(x, present)
