@@ -151,20 +151,11 @@ class RnaEncoder(nn.Module):
         present = tokens != PAD
         x = self.tokens(tokens)
         if self.places is not None:
-<<<<<<< HEAD
             places, known = torch.arange(tokens.shape[1], device=x.device), self.max_len
             # padding may reach beyond the last position, a sequence may not
             if len(places) > known and bool(present[:, known:].any()):
                 raise ValueError(f"{int(present.sum(1).max())} tokens (expected at most {known})")
             x = x + self.places(places.clamp(max=known - 1))
-=======
-            there, wanted = self.places.num_embeddings, tokens.shape[1]
-            if wanted > there and present[:, there:].any():
-                raise ValueError(f"max_len: a sequence of more than {there} tokens")
-            # padding may go beyond the last position: nothing attends to it
-            places = torch.arange(wanted, device=tokens.device).clamp(max=there - 1)
-            x = x + self.places(places)
->>>>>>> b566b3bccd02904385916dc989d52e0144b74932
         x = self.dropout(self.after_embedding(x))
         for layer in self.layers:
             x = layer(x, present)
