@@ -129,6 +129,23 @@ def test_a_long_spectrum_is_refused_and_many_rows_are_not(server):
     assert len(answers(ask(server, records(table_frame(2000, longest=4))))) == 2000
 
 
+@pytest.mark.slow
+def test_98_large_requests(server):
+    """20,000 rows, a million peaks, a body of 50 MB."""
+    one = records(table_frame(1, longest=4))["dataframe_records"]
+    rows = answers(ask(server, {"dataframe_records": one * 20_000}))
+    assert len(rows) == 20_000 and len({row["probability"] for row in rows}) == 1
+    peaks = {
+        "mz_array": [100 + i / 1e4 for i in range(1_000_000)],
+        "intensity_array": [1.0] * 1_000_000,
+    }
+    refused = ask(server, {"dataframe_records": [one[0] | peaks]})
+    assert refused.status_code == 400 and "1000000 peaks" in refused.text
+    raw = records(raw_frame(4))["dataframe_records"][0] | peaks
+    assert len(answers(ask(server, {"dataframe_records": [raw], "params": {"raw": True}}))) == 1
+    assert len(answers(ask(server, {"dataframe_records": [one[0] | {"x": "y" * 50_000_000}]}))) == 1
+
+
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(key=KEYS, rows=any_rows(list(FRAME)))
 def test_any_json_is_answered_with_200_or_400(server, key, rows):

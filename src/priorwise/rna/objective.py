@@ -126,8 +126,10 @@ class RnaObjective:
 
     def _pair_sums(self, cells: PairCells, pairs: torch.Tensor) -> torch.Tensor:
         if not self.use_focal_loss_for_pairs:
+            # what does not count may be infinite, as in the focal loss
+            logits = cells.logits.masked_fill(~cells.valid, 0.0)
             losses = F.binary_cross_entropy_with_logits(
-                cells.logits, cells.targets.float(), reduction="none"
+                logits, cells.targets.float(), reduction="none"
             )
             return (losses * cells.valid).sum(1)
         means = binary_focal_loss(
