@@ -87,6 +87,7 @@ def prepare(config: Promote, desk: Desk) -> Plan:
     if config.out:
         writable_file("out", Path(config.out))
     registry = Registry(desk.track.client, config.name)
+    holds = pipeline_of(registry)
     resolved, upstream = Resolved(registry), {}
     if config.action == "promote":
         challenger = find_challenger(config.version, registry, desk)
@@ -106,6 +107,7 @@ def prepare(config: Promote, desk: Desk) -> Plan:
         upstream=upstream,
         tags={"action": config.action, "registered.name": config.name},
         resolved=resolved,
+        schema=holds.schema if holds else "",
     )
 
 
