@@ -5,6 +5,7 @@ import shutil
 import lance
 import pytest
 
+from priorwise.phases import spectra_promotion
 from priorwise.phases.promotion_facts import read_again
 from priorwise.spectra import facts
 from priorwise.spectra.facts import inspect
@@ -21,7 +22,7 @@ def table(simulated, tmp_path):
 
 def test_still_the_same(table):
     path, recorded = table
-    found = read_again(recorded)
+    found = read_again(recorded, spectra_promotion.read_table)
     assert found.passed
     assert "was read again: digest " + recorded.digest[:8] in found.detail
 
@@ -29,14 +30,14 @@ def test_still_the_same(table):
 def test_rows_added_later_are_another_version(table):
     path, recorded = table
     lance.write_dataset(lance.dataset(str(path)).head(1), str(path), mode="append")
-    assert read_again(recorded).passed
+    assert read_again(recorded, spectra_promotion.read_table).passed
 
 
 def test_other_rows_in_its_place(table, simulated):
     path, recorded = table
     shutil.rmtree(path)
     shutil.copytree(simulated / "validation_data", path)
-    found = read_again(recorded)
+    found = read_again(recorded, spectra_promotion.read_table)
     assert not found.passed
     assert "has changed: digest " in found.detail and recorded.digest[:8] in found.detail
 
@@ -45,24 +46,27 @@ def test_damaged(table, monkeypatch):
     path, recorded = table
     monkeypatch.setattr(facts, "_inspected", {})  # as in another process
     shutil.rmtree(path / "data")
-    found = read_again(recorded)
+    found = read_again(recorded, spectra_promotion.read_table)
     assert not found.passed and "cannot be read any more" in found.detail
 
 
 @pytest.mark.parametrize("uri", ["/nowhere/train_data", "s3://no-such-bucket-here/train_data"])
 def test_out_of_reach(uri, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    found = read_again(RecordedTable(uri, 1, "d" * 32))
+    found = read_again(RecordedTable(uri, 1, "d" * 32), spectra_promotion.read_table)
     assert found.passed and "is out of reach: not read again" in found.detail
 
 
 def test_gone(table):
     path, recorded = table
     shutil.rmtree(path)
-    found = read_again(recorded)
+    found = read_again(recorded, spectra_promotion.read_table)
     assert found.passed and "is out of reach" in found.detail
 
 
 @pytest.mark.parametrize("recorded", [None, RecordedTable("", 0, "d" * 32)])
 def test_not_on_record(recorded):
-    assert read_again(recorded).detail == "the training table is not on record"
+    assert (
+        read_again(recorded, spectra_promotion.read_table).detail
+        == "the training table is not on record"
+    )
