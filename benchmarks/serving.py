@@ -25,14 +25,14 @@ import requests
 import torch
 
 from priorwise.learn.network_folder import write_model
-from priorwise.serving.frames import table_rows
-from priorwise.serving.package import write_pyfunc
+from priorwise.serving.spectra_frames import table_rows
+from priorwise.serving.spectra_package import SPECTRA
 from priorwise.spectra.encoder import SpectrumClassifier
 from priorwise.spectra.preprocess import MAX_PEAKS
 from priorwise.spectra.schema import N_SETTINGS, NUMERIC_SETTINGS
 from priorwise.spectra.settings import SettingsStats
 
-SPECTRA, PEAKS, TIMES = 1000, 150, 3
+ROWS, PEAKS, TIMES = 1000, 150, 3
 ARCHITECTURE = {
     "d_model": 128,
     "n_layers": 2,
@@ -45,13 +45,13 @@ ARCHITECTURE = {
 def spectra() -> pd.DataFrame:
     """Rows as of a table."""
     rng = np.random.default_rng(0)
-    settings = np.zeros((SPECTRA, N_SETTINGS))
+    settings = np.zeros((ROWS, N_SETTINGS))
     settings[:, 15] = 1
     return pd.DataFrame(
         {
-            "mz_array": list(np.sort(rng.uniform(100, 1000, (SPECTRA, PEAKS)))),
-            "intensity_array": list(rng.uniform(10, 3000, (SPECTRA, PEAKS))),
-            "precursor_mz": rng.uniform(100, 900, SPECTRA),
+            "mz_array": list(np.sort(rng.uniform(100, 1000, (ROWS, PEAKS)))),
+            "intensity_array": list(rng.uniform(10, 3000, (ROWS, PEAKS))),
+            "precursor_mz": rng.uniform(100, 900, ROWS),
             "instrument_settings": list(settings),
         }
     )
@@ -64,14 +64,14 @@ def packaged(folder: Path) -> tuple[SpectrumClassifier, Path]:
     network = SpectrumClassifier(**ARCHITECTURE)
     said = {"polarity": "both", "settings_stats": json.loads(stats.to_json())}
     write_model(folder / "network", ARCHITECTURE, network.state_dict(), said)
-    write_pyfunc(folder / "network", folder / "model", "m-" + "0" * 32, "")
+    SPECTRA.write(folder / "network", folder / "model", "m-" + "0" * 32, "")
     return network.eval(), folder / "model"
 
 
 def bare(network: SpectrumClassifier, frame: pd.DataFrame) -> Callable[[], object]:
     """The float32 network on tensors that are ready, 100 rows at a time."""
     rows = table_rows(frame)
-    batches = [rows.padded(list(range(i, i + 100)), PEAKS) for i in range(0, SPECTRA, 100)]
+    batches = [rows.padded(list(range(i, i + 100)), PEAKS) for i in range(0, ROWS, 100)]
 
     def forward() -> None:
         with torch.inference_mode():
@@ -147,7 +147,7 @@ def main() -> None:
                 for name, work in ways.items():
                     quickest[name] = min(quickest[name], seconds(work))
     least = quickest["bare network, float32"]
-    print(f"{SPECTRA} spectra of {PEAKS} peaks (at most {MAX_PEAKS} are kept of raw ones)\n")
+    print(f"{ROWS} spectra of {PEAKS} peaks (at most {MAX_PEAKS} are kept of raw ones)\n")
     for name, value in quickest.items():
         print(f"{name:28s} {value:6.2f} s  {value / least:5.2f} x")
 

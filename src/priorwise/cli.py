@@ -26,6 +26,7 @@ PHASES = (
     "promote",
     "score",
     "import_checkpoint",
+    "rna_prepare",
     "rna_pretrain",
     "rna_evaluate",
     "plot_metrics",

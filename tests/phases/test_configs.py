@@ -14,7 +14,11 @@ from priorwise.phases.desk import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
-GUIDE = yaml.safe_load((ROOT / "configs" / "guide.yaml").read_text())
+#: the recipe that holds the defaults of each pipeline
+REFERENCES = {
+    name: yaml.safe_load((ROOT / "configs" / f"{name}.yaml").read_text())
+    for name in ("guide", "rna")
+}
 
 #: hyperparameters of shared/seeds/model-training-guide.txt, typed off its tables and commands
 FROM_THE_GUIDE = {
@@ -30,6 +34,21 @@ FROM_THE_GUIDE = {
     "monitor": "val_recall",
     "patience": 10,
 }
+#: values of shared/seeds/genesis-rna-training-improvements.txt, typed off its text
+FROM_THE_SEED = {
+    "lr_scheduler_type": "cosine",
+    "min_lr_ratio": 0.1,
+    "use_focal_loss_for_pairs": True,
+    "focal_alpha": 0.75,
+    "focal_gamma": 2.0,
+    "mlm_loss_weight": 1.0,
+    "structure_loss_weight": 0.8,
+    "pair_loss_weight": 1.5,
+    "grad_clip": 1.0,
+}
+#: the same for one T4
+FOR_A_T4 = {"batch_size": 32, "fp16": True, "num_workers": 2, "warmup_steps": 500}
+FOR_A_T4 |= {"learning_rate": 2e-4, "use_ast": True, "ast_target_activation": 0.4, "num_epochs": 10}
 #: sections of the recipe that each phase reads
 SECTIONS = {
     "simulate": ("simulate",),
@@ -43,6 +62,9 @@ SECTIONS = {
     "predict": ("predict",),
     "score": ("score",),
     "import_checkpoint": ("import_checkpoint",),
+    "rna_prepare": ("rna_prepare",),
+    "rna_pretrain": ("rna_pretrain",),
+    "rna_evaluate": ("rna_evaluate",),
 }
 #: parameters that a phase cannot do without
 NEEDED = {
@@ -58,8 +80,13 @@ ELSEWHERE = {
     *("inputs", "library", "dataset_id", "split", "checkpoint", "name"),
     *("action", "version"),
     *("num_workers", "devices"),
+    *("source",),
     *("seed", "config", "out", "resume"),
 }
+
+
+def reference(phase):
+    return "rna" if phase.startswith("rna_") else "guide"
 
 
 def config_class(phase):
@@ -71,14 +98,17 @@ def effective(phase, recipe):
 
 
 @pytest.mark.parametrize("phase", SECTIONS)
-def test_guide_yaml_holds_the_default_of_every_how_parameter(phase):
-    stated = {k: v for name in SECTIONS[phase] for k, v in GUIDE.get(name, {}).items()}
+def test_the_reference_holds_the_default_of_every_how_parameter(phase):
+    recipe = REFERENCES[reference(phase)]
+    stated = {k: v for name in SECTIONS[phase] for k, v in recipe.get(name, {}).items()}
     defaults = {f.name: f.default for f in fields(config_class(phase)) if f.name not in ELSEWHERE}
     assert stated == defaults
 
 
-def test_guide_yaml_has_no_other_section():
-    assert set(GUIDE) == {name for names in SECTIONS.values() for name in names}
+@pytest.mark.parametrize("name", REFERENCES)
+def test_the_reference_has_no_other_section(name):
+    wanted = {n for phase, names in SECTIONS.items() if reference(phase) == name for n in names}
+    assert set(REFERENCES[name]) == wanted
 
 
 @pytest.mark.parametrize("phase", ["bce_pretrain", "nnpu_train"])
@@ -87,14 +117,31 @@ def test_defaults_are_the_values_in_the_guide(phase):
     assert {name: getattr(config, name) for name in FROM_THE_GUIDE} == FROM_THE_GUIDE
 
 
+def test_defaults_are_the_values_in_the_seed():
+    config = effective("rna_pretrain", "")
+    assert {name: getattr(config, name) for name in FROM_THE_SEED} == FROM_THE_SEED
+
+
+def test_t4_yaml_has_the_seeds_values():
+    config = effective("rna_pretrain", str(ROOT / "configs" / "train_t4_optimized.yaml"))
+    wanted = FROM_THE_SEED | FOR_A_T4
+    assert {name: getattr(config, name) for name in wanted} == wanted
+
+
+def test_flags_override_the_t4_recipe():
+    recipe = Recipe(str(ROOT / "configs" / "train_t4_optimized.yaml"))
+    config = parse("rna_pretrain", config_class("rna_pretrain"), recipe, ["--num_epochs=1"])
+    assert (config.num_epochs, config.batch_size) == (1, 32)
+
+
 def test_the_guide_trains_with_the_published_risk_and_estimates_by_e1():
     assert effective("nnpu_train", "").scenario == "published"
     assert effective("estimate_prior", "").estimator == "e1"
 
 
 @pytest.mark.parametrize("phase", SECTIONS)
-def test_guide_yaml_changes_nothing(phase):
-    path = str(ROOT / "configs" / "guide.yaml")
+def test_the_reference_changes_nothing(phase):
+    path = str(ROOT / "configs" / f"{reference(phase)}.yaml")
     with_recipe, without = vars(effective(phase, path)).copy(), vars(effective(phase, ""))
     assert with_recipe.pop("config") == path
     assert with_recipe == {k: v for k, v in without.items() if k != "config"}

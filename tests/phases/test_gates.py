@@ -516,7 +516,9 @@ def test_decision_as_table_tags_and_markdown():
         "gate.bad": "failed",
     }
     refused = decide(gates, None, None)
-    assert refused.tags()["forced.gates"] == "" and refused.tags()["decision"] == "refused"
+    assert refused.tags()["decision"] == "refused"
+    assert "forced.gates" not in refused.tags(), "of a champion by force it stays"
+    assert decide(gates[:1], None, None).tags()["forced.gates"] == ""
 
 
 # --- the model card -----------------------------------------------------------------------------

@@ -105,6 +105,9 @@ def test_forced_is_tagged_until_it_passes(registry, logged, promote):
     promote(model, FORCED)
     assert registry.version("1").tags["forced.gates"] == "recall"
     assert told(registry) == [("promote", "1", "", "1", "forced")]
+    promote(model, NO)
+    assert registry.champion() == "1" and registry.version("1").tags["decision"] == "refused"
+    assert registry.version("1").tags["forced.gates"] == "recall", "it is in use by force still"
     promote(model, YES)
     assert "forced.gates" not in registry.version("1").tags
 

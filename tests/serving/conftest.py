@@ -1,10 +1,11 @@
-"""A tiny pyfunc model, made once."""
+"""Tiny pyfunc models of both pipelines, made once."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from tests.rna import tiny_network
 
 from priorwise.learn.network_folder import write_model
 from priorwise.spectra.encoder import SpectrumClassifier
@@ -57,10 +58,10 @@ def network(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def pyfunc(network, tmp_path_factory) -> Path:
     """The same as an MLflow model."""
-    from priorwise.serving.package import write_pyfunc
+    from priorwise.serving.spectra_package import SPECTRA
 
     target = tmp_path_factory.mktemp("pyfunc") / "model"
-    write_pyfunc(network, target, "m-" + "0" * 32, "a" * 32)
+    SPECTRA.write(network, target, "m-" + "0" * 32, "a" * 32)
     return target
 
 
@@ -70,3 +71,27 @@ def model(pyfunc):
     import mlflow
 
     return mlflow.pyfunc.load_model(str(pyfunc))
+
+
+@pytest.fixture(scope="session")
+def rna_network(tmp_path_factory) -> Path:
+    """Network folder of an RNA model with a threshold of .4, which decodes nested structures."""
+    return tiny_network.network_folder(tmp_path_factory.mktemp("rna_network") / "network")
+
+
+@pytest.fixture(scope="session")
+def rna_pyfunc(rna_network, tmp_path_factory) -> Path:
+    """The same as an MLflow model."""
+    from priorwise.serving.rna_package import RNA
+
+    target = tmp_path_factory.mktemp("rna_pyfunc") / "model"
+    RNA.write(rna_network, target, "m-" + "1" * 32, "a" * 32)
+    return target
+
+
+@pytest.fixture(scope="session")
+def rna_model(rna_pyfunc):
+    """The loaded RNA model."""
+    import mlflow
+
+    return mlflow.pyfunc.load_model(str(rna_pyfunc))

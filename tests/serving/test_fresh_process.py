@@ -5,11 +5,13 @@ import shutil
 
 import pytest
 import yaml
+from tests.rna import tiny_network
 from tests.serving.conftest import network_folder
 
 from priorwise.errors import BadInput
 from priorwise.serving import fresh_process
 from priorwise.serving.fresh_process import works_alone
+from priorwise.serving.rna_package import RNA
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ def test_an_answer_that_is_not_that_of_the_weights(model, tmp_path):
     text = code.read_text()
     assert '"probability": probability,' in text
     code.write_text(text.replace('"probability": probability,', '"probability": probability / 2,'))
-    with pytest.raises(BadInput, match="probabilities differ from its weights' by 0"):
+    with pytest.raises(BadInput, match="probability is not that of its weights: 0"):
         works_alone(model)
 
 
@@ -78,7 +80,7 @@ def test_an_answer_that_is_no_number(model):
     code = model / "code" / "priorwise" / "serving" / "spectra_pyfunc.py"
     text = code.read_text()
     code.write_text(text.replace('"probability": probability,', '"probability": np.nan,'))
-    with pytest.raises(BadInput, match=r"answers \[nan, nan\] to its example of 2 rows"):
+    with pytest.raises(BadInput, match="probability is not that of its weights: None instead of 0"):
         works_alone(model)
 
 
@@ -128,3 +130,56 @@ def test_weights_and_package_of_other_models_are_told_apart(model, tmp_path):
     for name in ("model.json", "model.safetensors"):
         shutil.copy(other / name, model / "artifacts" / "network" / name)
     assert works_alone(model)
+
+
+@pytest.fixture
+def rna(rna_pyfunc, tmp_path):
+    """A copy of the tiny RNA model, to be spoilt."""
+    return shutil.copytree(rna_pyfunc, tmp_path / "rna")
+
+
+def test_a_good_rna_model(rna):
+    before = contents(rna)
+    said = works_alone(rna)
+    assert said.startswith("loads and predicts in a fresh process (2 rows, at most ")
+    assert contents(rna) == before
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "said"),
+    [
+        ("(fold.pairs + 1)", "(fold.pairs + 2)", r"pairs is not that of its weights: \[\[4, "),
+        (
+            "[fold.confidence for",
+            "[fold.confidence / 2 for",
+            "confidence is not that of its weights",
+        ),
+        ("[fold.dot_bracket for", "['.' for", "dot_bracket is not that of its weights: . instead"),
+        ('"confidence": [fold.confidence for fold in done],', "", "the model answers"),
+        ('"confidence": float', '"confidence": str', "confidence is not that of"),
+    ],
+)
+def test_an_answer_that_is_not_that_of_the_rna_weights(rna, was, now, said):
+    code = rna / "code" / "priorwise" / "serving" / "rna_pyfunc.py"
+    text = code.read_text()
+    assert was in text
+    text = text.replace(was, now)
+    if not now:
+        text = text.replace(', "confidence": float', "")
+    code.write_text(text)
+    with pytest.raises(BadInput, match=said):
+        works_alone(rna)
+
+
+def test_a_model_of_no_known_pipeline(rna):
+    path = rna / "artifacts" / "network" / "model.json"
+    path.write_text(path.read_text().replace("rna/1", "proteins/1"))
+    with pytest.raises(BadInput, match="schema 'proteins/1'"):
+        works_alone(rna)
+
+
+def test_an_rna_model_with_features(tmp_path):
+    pytest.importorskip("RNA", reason="the extra `rna` is not installed")
+    folder = tiny_network.feature_folder(tmp_path / "network")
+    RNA.write(folder, tmp_path / "model", "m-" + "3" * 32, "")
+    assert works_alone(tmp_path / "model")

@@ -13,7 +13,7 @@ from mlflow.types.schema import Array
 from tests.serving.conftest import STATS, network_folder
 from tests.serving.frames import raw_frame, table_frame
 
-from priorwise.serving.frames import NAMED_CATEGORIES
+from priorwise.serving.spectra_frames import NAMED_CATEGORIES
 from priorwise.spectra.preprocess import preprocess_ms1
 from priorwise.spectra.schema import NUMERIC_SETTINGS
 from priorwise.spectra.settings import normalise, raw_settings
@@ -140,10 +140,10 @@ def test_raw_rows_are_what_ingest_makes_of_them(model):
 def test_raw_needs_statistics(tmp_path):
     import mlflow
 
-    from priorwise.serving.package import write_pyfunc
+    from priorwise.serving.spectra_package import SPECTRA
 
     folder = network_folder(tmp_path / "network")
-    write_pyfunc(folder, tmp_path / "model", "m-" + "1" * 32, "")
+    SPECTRA.write(folder, tmp_path / "model", "m-" + "1" * 32, "")
     model = mlflow.pyfunc.load_model(str(tmp_path / "model"))
     assert len(model.predict(table_frame(3))) == 3
     assert "mean and deviation" in refused(model, raw_frame(), {"raw": True})
@@ -277,10 +277,10 @@ def test_other_columns_are_ignored(model):
 def test_a_model_of_one_polarity_refuses_the_other(tmp_path):
     import mlflow
 
-    from priorwise.serving.package import write_pyfunc
+    from priorwise.serving.spectra_package import SPECTRA
 
     folder = network_folder(tmp_path / "network", polarity="negative")
-    write_pyfunc(folder, tmp_path / "model", "m-" + "2" * 32, "")
+    SPECTRA.write(folder, tmp_path / "model", "m-" + "2" * 32, "")
     model = mlflow.pyfunc.load_model(str(tmp_path / "model"))
     positive = np.array([row[15] == 1 for row in FRAME["instrument_settings"]])
     assert len(model.predict(FRAME[~positive])) == (~positive).sum() > 0

@@ -2,101 +2,26 @@
 
 import json
 import math
-import os
-import socket
-import subprocess
-import sys
-import time
 
 import pytest
-import requests
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from tests.serving.frames import raw_frame, table_frame
-
-#: what is well-formed but no request: every one gets 400
-NO_REQUESTS = [
-    {},
-    [],
-    5,
-    None,
-    "text",
-    [1, 2],
-    {"inputs": 5},
-    {"inputs": None},
-    {"inputs": "text"},
-    {"inputs": []},
-    {"inputs": {}},
-    {"inputs": [1, 2, 3]},
-    {"inputs": [[1, 2], [3]]},
-    {"instances": 5},
-    {"instances": [{}]},
-    {"instances": [{"mz_array": 1}, {"other": 2}]},
-    {"inputs": {"mz_array": [1], "intensity_array": [1, 2]}},
-    {"dataframe_split": 5},
-    {"dataframe_split": {}},
-    {"dataframe_split": {"columns": 5, "data": 5}},
-    {"dataframe_split": {"columns": ["mz_array"], "data": [[1], [1, 2]]}},
-    {"dataframe_records": {}},
-    {"dataframe_records": 1},
-    {"dataframe_records": [1, 2]},
-    {"dataframe_records": [None]},
-    {"dataframe_records": [], "inputs": []},
-    {"other": 1},
-    {"messages": [{"role": "user", "content": "hello"}]},
-    {"input": "text"},
-    {"prompt": "text"},
-]
+from tests.serving.scoring import (
+    KEYS,
+    NO_REQUESTS,
+    answers,
+    any_rows,
+    ask,
+    records,
+    scoring_server,
+)
 
 
 @pytest.fixture(scope="module")
 def server(pyfunc, tmp_path_factory):
     """Address of a scoring server."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("server")
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", str(pyfunc)]
-    command += ["--env-manager", "local", "--port", str(port), "--host", "127.0.0.1"]
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")},
-        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-        "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"],
-    }
-    with (folder / "log.txt").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            try:
-                if requests.get(f"{address}/ping", timeout=5).status_code == 200:
-                    break
-            except requests.ConnectionError:
-                assert process.poll() is None, (folder / "log.txt").read_text()
-                time.sleep(0.5)
-        else:
-            raise AssertionError((folder / "log.txt").read_text())
-        yield f"{address}/invocations"
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait(30)
-
-
-def ask(server, body, kind="application/json"):
-    text = body if isinstance(body, str) else json.dumps(body)
-    return requests.post(server, data=text, headers={"Content-Type": kind}, timeout=120)
-
-
-def records(frame) -> dict:
-    return {"dataframe_records": json.loads(frame.to_json(orient="records"))}
-
-
-def answers(response) -> list[dict]:
-    assert response.status_code == 200, response.text[-500:]
-    assert "NaN" not in response.text and "Infinity" not in response.text
-    return response.json()["predictions"]
+    with scoring_server(pyfunc, tmp_path_factory.mktemp("server")) as address:
+        yield address
 
 
 def test_every_form_of_request(server, model):
@@ -204,24 +129,25 @@ def test_a_long_spectrum_is_refused_and_many_rows_are_not(server):
     assert len(answers(ask(server, records(table_frame(2000, longest=4))))) == 2000
 
 
-CELLS = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=2)
-    ),
-    max_leaves=5,
-)
+@pytest.mark.slow
+def test_98_large_requests(server):
+    """20,000 rows, a million peaks, a body of 50 MB."""
+    one = records(table_frame(1, longest=4))["dataframe_records"]
+    rows = answers(ask(server, {"dataframe_records": one * 20_000}))
+    assert len(rows) == 20_000 and len({row["probability"] for row in rows}) == 1
+    peaks = {
+        "mz_array": [100 + i / 1e4 for i in range(1_000_000)],
+        "intensity_array": [1.0] * 1_000_000,
+    }
+    refused = ask(server, {"dataframe_records": [one[0] | peaks]})
+    assert refused.status_code == 400 and "1000000 peaks" in refused.text
+    raw = records(raw_frame(4))["dataframe_records"][0] | peaks
+    assert len(answers(ask(server, {"dataframe_records": [raw], "params": {"raw": True}}))) == 1
+    assert len(answers(ask(server, {"dataframe_records": [one[0] | {"x": "y" * 50_000_000}]}))) == 1
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    key=st.sampled_from(["dataframe_records", "dataframe_split", "inputs", "instances", "x"]),
-    rows=st.one_of(
-        CELLS,
-        st.lists(st.dictionaries(st.sampled_from(list(FRAME)), CELLS), max_size=2),
-        st.fixed_dictionaries({"columns": CELLS, "data": CELLS}),
-    ),
-)
+@given(key=KEYS, rows=any_rows(list(FRAME)))
 def test_any_json_is_answered_with_200_or_400(server, key, rows):
     response = ask(server, {key: rows})
     assert response.status_code in (200, 400), (response.status_code, response.text[-800:])

@@ -129,6 +129,22 @@ def test_run_of_the_runner_that_does_not_exist(runs, monkeypatch):
         pass
 
 
+def test_runner_in_another_folder_with_a_store_of_relative_path(runs, monkeypatch, tmp_path):
+    """`mlflow run PROJECT` made its run in ./mlflow.db; the entry point runs in PROJECT."""
+    project = tmp_path / "project"
+    project.mkdir()
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+    with pytest.raises(TrackingFailure, match="in another folder") as told, open_run("ingest"):
+        pass
+    assert str(project) in str(told.value) and "sqlite:////ABSOLUTE/PATH" in str(told.value)
+    assert not list(project.iterdir()), "no empty store is left there"
+    shutil.copy(runs.client.tracking_uri.removeprefix("sqlite:///"), project / "mlflow.db")
+    with pytest.raises(TrackingFailure, match="cannot be opened.*in another folder"):
+        open_run("ingest").__enter__()
+
+
 def test_deleted_experiment(runs):
     runs.client.delete_experiment(runs.experiment_id)
     with pytest.raises(TrackingFailure, match="active"), open_run("simulate"):

@@ -1,7 +1,6 @@
 """What every phase has at hand, and the plan it makes before it starts."""
 
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,7 @@ import yaml
 
 from priorwise.errors import BadInput
 from priorwise.learn.stopping import StopRequest
-from priorwise.spectra.facts import TableFacts
-from priorwise.spectra.schema import SCHEMA_NAME
+from priorwise.spectra.schema import SCHEMA_NAME as SPECTRA
 from priorwise.tracking.datasets import lance_input
 from priorwise.tracking.runs import RunTrack
 
@@ -52,6 +50,8 @@ class Recipe:
         "promote",
         "score",
         "import_checkpoint",
+        "rna_prepare",
+        "rna_training",
         "rna_pretrain",
         "rna_evaluate",
         "plot_metrics",
@@ -128,22 +128,26 @@ class Plan:
     phase, polarity : str
     config : object
         The effective configuration.
-    tables : dict of role -> TableFacts
-        Pinned, checked inputs. The first one is the training table.
+    tables : dict of role -> TableFacts or RnaFacts
+        Pinned, checked inputs: uri, version, digest, schema and profile() are used here. The first
+        one is the training table.
     upstream : dict of tag -> run id
     fingerprint : str
     resolved : object
         Whatever the phase resolved for itself.
+    schema : str
+        Contract of the tables it makes or uses; that of the first table it reads goes before.
     """
 
     phase: str
     polarity: str
     config: Any
-    tables: dict[str, TableFacts]
+    tables: dict[str, Any]
     fingerprint: str
     upstream: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     resolved: Any = None
+    schema: str = SPECTRA
 
     @property
     def run_name(self) -> str:
@@ -159,11 +163,12 @@ class Plan:
 
     def contract(self) -> dict[str, str]:
         """The facts that a later resolution compares."""
-        facts = {"phase": self.phase, "schema": SCHEMA_NAME, "fingerprint": self.fingerprint}
+        facts = {"phase": self.phase, "schema": self.schema, "fingerprint": self.fingerprint}
         if self.polarity:
             facts["polarity"] = self.polarity
         if self.tables:
             first = next(iter(self.tables.values()))
+            facts["schema"] = first.schema
             facts["data.digest"] = first.digest
             facts["data.version"] = str(first.version)
         return {**facts, **self.upstream}
@@ -187,21 +192,12 @@ def begin(plan: Plan, track: RunTrack) -> None:
             facts_of.uri,
             facts_of.version,
             facts_of.digest,
-            _profile(facts_of),
+            facts_of.profile(),
         )
         for role, facts_of in plan.tables.items()
     ]
     if inputs:
         track.inputs(inputs)
-
-
-def _profile(facts: TableFacts) -> Mapping[str, int]:
-    return {
-        "rows": facts.n_rows(),
-        "labelled": facts.n_labelled(),
-        "positive_mode_rows": facts.n_rows("positive"),
-        "negative_mode_rows": facts.n_rows("negative"),
-    }
 
 
 def may_resume(plan: Plan, desk: Desk, run_id: str) -> bool:

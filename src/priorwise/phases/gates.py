@@ -103,12 +103,10 @@ class Decision:
 
     def tags(self) -> dict[str, str]:
         """Tags for the version and the run; an empty text stands for no tag."""
-        return {
-            "decision": self.outcome,
-            "decision.reasons": self.reasons,
-            "forced.gates": ", ".join(self.failed) if self.outcome == FORCED else "",
-            **{f"gate.{v.gate}": "passed" if v.passed else "failed" for v in self.verdicts},
-        }
+        tags = {"decision": self.outcome, "decision.reasons": self.reasons}
+        if self.outcome != REFUSED:  # a refusal later on does not undo that it was forced
+            tags["forced.gates"] = ", ".join(self.failed) if self.outcome == FORCED else ""
+        return tags | {f"gate.{v.gate}": "passed" if v.passed else "failed" for v in self.verdicts}
 
 
 def decide(

@@ -9,7 +9,7 @@ from priorwise.errors import BadInput
 from priorwise.phases.candidates import RUN_ID
 from priorwise.phases.checks import polarity_list
 from priorwise.phases.desk import Desk, say
-from priorwise.phases.spectra_model import find_model
+from priorwise.phases.logged_model import find_model
 from priorwise.pu.evaluation import Frequency
 from priorwise.spectra.encoder import SpectrumClassifier
 from priorwise.spectra.facts import TableFacts

@@ -9,7 +9,7 @@ from priorwise.phases.candidates import RUN_ID
 from priorwise.phases.checks import polarity_list, writable_file
 from priorwise.phases.data import read_table
 from priorwise.phases.desk import WORK_FOLDER, Desk, Plan, say
-from priorwise.phases.spectra_model import find_model
+from priorwise.phases.logged_model import find_model
 from priorwise.spectra.checkpoint import load_network
 from priorwise.spectra.read_rows import load_rows
 from priorwise.spectra.saved_model import read_description

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from priorwise.errors import BadInput
 from priorwise.phases.checks import at_least, probability_or_auto
 from priorwise.phases.desk import Desk, Plan, say
+from priorwise.phases.logged_model import find_model
 from priorwise.phases.rna_data import data_folder
-from priorwise.phases.spectra_model import find_model
 from priorwise.plots.pairs import dot_plot, pair_precision_recall, pair_reliability
 from priorwise.plots.strict_f1 import f1_against_length, f1_by_family, f1_by_stratum
 from priorwise.rna.evaluation import MODEL, PartEvaluation, evaluate_part

@@ -140,6 +140,7 @@ def run_rna_job(job: RnaJob, recorder: Recorder, stop: StopRequest) -> FitResult
         pair_share=share,
         selection=selection,
         low_precision=low_precision(options),
+        whole=options.structure_input == "whole",
     )
     source = RnaSource(job.train, options.seed, features=job.train_features)
     judged = RnaSource(

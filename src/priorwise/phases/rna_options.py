@@ -44,6 +44,8 @@ class RnaPretrain:
     features : str
         none, or parameter sets of ViennaRNA, separated by commas, whose pair probabilities the conv
         head gets beside the sequence: turner2004, andronescu2007, langdon2018; bpp = all three.
+    structure_input : {"whole", "masked"}
+        What pairs and loop types are learned from; masked: 15 % of the bases hidden, as published.
     num_epochs : int
         At most this many passes.
     patience : int
@@ -114,6 +116,7 @@ class RnaPretrain:
     pair_channels: int = 32
     pair_dilations: str = "1,2,4,8,1,2,4,8"
     features: str = "none"
+    structure_input: Literal["whole", "masked"] = "whole"
     num_epochs: int = 10
     patience: int = 10
     monitor: str = "selection_f1"

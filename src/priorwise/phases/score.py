@@ -7,6 +7,7 @@ from pathlib import Path
 from priorwise.errors import BadInput
 from priorwise.phases.checks import at_least, probability_or_auto, within, writable_file
 from priorwise.phases.desk import WORK_FOLDER, Desk, Plan, say
+from priorwise.phases.logged_model import find_model
 from priorwise.phases.score_expectation import Expectation, expectation
 from priorwise.phases.score_output import (
     OUT_SHA256,
@@ -15,7 +16,6 @@ from priorwise.phases.score_output import (
     without_parts,
 )
 from priorwise.phases.score_report import record, tell
-from priorwise.phases.spectra_model import find_model
 from priorwise.spectra.ingest.streams import byte_bar
 from priorwise.spectra.ingest.thermo import THERMO_SUFFIXES, opentfraw
 from priorwise.spectra.saved_model import SavedModel, load_saved_model

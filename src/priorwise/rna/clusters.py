@@ -9,11 +9,11 @@ from scipy.sparse.csgraph import connected_components
 
 from priorwise.rna.similarity import similarities
 
-#: about 60 % shared bases. On bpRNA, copying the structure of the nearest training sequence of
-#: equal length gives a mean F1 of .44 on a random tenth of the training rows, .41 on a tenth that
-#: has no plain 6-mer cosine above .4 to the rest, .05 on one cut out by this, .02 on the families
-#: of NEW. A higher bound leaves relatives on both sides (.35: .08, .45: .27); a lower one links
-#: all rows by chance.
+#: about 60 % shared bases. How far that keeps apart what it cuts out of bpRNA's training rows: the
+#: structure of the nearest row of equal length, copied, has a mean F1 of .44 on a random tenth, .40
+#: on a tenth without a plain 6-mer cosine above .4 to the rest, .05 on one cut out by this, and .02
+#: on the families of NEW. A higher bound leaves relatives on both sides (.35: .08, .45: .27); a
+#: lower one links all rows by chance.
 RELATED = 0.30
 #: about 80 % shared bases: the redundancy bound of the published splits (CD-HIT-EST at 80 %)
 REDUNDANT = 0.58

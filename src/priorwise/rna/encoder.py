@@ -118,6 +118,7 @@ class RnaEncoder(nn.Module):
         max_len: int,
     ) -> None:
         super().__init__()
+        self.max_len = max_len
         self.tokens = nn.Embedding(len(VOCABULARY), d_model, padding_idx=PAD)
         self.places = nn.Embedding(max_len, d_model) if positions == "learned" else None
         self.after_embedding = nn.LayerNorm(d_model, eps=LAYER_NORM_EPS)
@@ -145,17 +146,16 @@ class RnaEncoder(nn.Module):
         Raises
         ------
         ValueError
-            If positions are learned and a sequence has more tokens than there are positions.
+            If a sequence is longer than the learned positions.
         """
         present = tokens != PAD
         x = self.tokens(tokens)
         if self.places is not None:
-            there, wanted = self.places.num_embeddings, tokens.shape[1]
-            if wanted > there and present[:, there:].any():
-                raise ValueError(f"max_len: a sequence of more than {there} tokens")
-            # padding may go beyond the last position: nothing attends to it
-            places = torch.arange(wanted, device=tokens.device).clamp(max=there - 1)
-            x = x + self.places(places)
+            places, known = torch.arange(tokens.shape[1], device=x.device), self.max_len
+            # padding may reach beyond the last position, a sequence may not
+            if len(places) > known and bool(present[:, known:].any()):
+                raise ValueError(f"{int(present.sum(1).max())} tokens (expected at most {known})")
+            x = x + self.places(places.clamp(max=known - 1))
         x = self.dropout(self.after_embedding(x))
         for layer in self.layers:
             x = layer(x, present)

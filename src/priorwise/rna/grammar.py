@@ -194,8 +194,8 @@ def _letters(structure: str, family: Family, rng: np.random.Generator) -> str:
     pairs = pairs_of(structure).tolist()
     for i, j in pairs:
         strong = rng.random() < family.gc
-        pair = "GC" if strong else "GU" if rng.random() < WOBBLE else "AU"
-        text[i], text[j] = pair if rng.random() < 0.5 else pair[::-1]
+        one, other = ("G", "C") if strong else ("GA"[int(rng.random() >= WOBBLE)], "U")
+        text[i], text[j] = (one, other) if rng.random() < 0.5 else (other, one)
     # a stem ends where the structure says: two free bases beside it do not pair
     beside = {(i + d, j - d) for i, j in pairs for d in (1, -1)}
     ends = [

@@ -70,6 +70,9 @@ class RnaModule(LightningModule):
         Gets the losses of each step.
     low_precision : bool
         Blocks of the convolutional pair head in bfloat16.
+    whole : bool
+        Structures and pairs are learned from whole sequences, as they are predicted later; False:
+        from masked ones, as published.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class RnaModule(LightningModule):
         pair_share: float,
         selection: SparseSelection | None = None,
         low_precision: bool = False,
+        whole: bool = False,
     ) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
@@ -98,6 +102,7 @@ class RnaModule(LightningModule):
             self.average.requires_grad_(False)
         self.objective, self.optimisation, self.judge = objective, optimisation, judge
         self.seed, self.selection, self.n_rows = seed, selection, n_rows
+        self.whole = whole
         self._began, self._speed = time.monotonic(), 0.0
         self._train = EpochTally(objective, pair_threshold)
         self._validation = EpochTally(objective, pair_threshold)
@@ -131,7 +136,7 @@ class RnaModule(LightningModule):
 
     def training_step(self, batch: RnaBatch, batch_idx: int) -> torch.Tensor:
         """Weighted loss of one batch, with hidden bases."""
-        answer = self.network(batch.masked, batch.present, batch.features)
+        answer = self._answer(batch)
         sums = self.objective.sums(answer, batch)
         total = self.objective.losses(sums.over_all()).total
         with torch.no_grad():
@@ -143,6 +148,16 @@ class RnaModule(LightningModule):
         self.log("lr_step", self._rate(), prog_bar=True, logger=False)
         self.log("activation_step", self._activation(), prog_bar=True, logger=False)
         return total
+
+    def _answer(self, batch: RnaBatch) -> RnaAnswer:
+        """All three tasks on the masked sequence, or only the masked nucleotides."""
+        if not self.whole:
+            answer: RnaAnswer = self.network(batch.masked, batch.present, batch.features)
+            return answer
+        whole: RnaAnswer = self.network(batch.tokens, batch.present, batch.features)
+        return whole._replace(
+            nucleotides=self.network.nucleotides(self.network.hidden(batch.masked))
+        )
 
     def on_train_batch_end(self, outputs: Any, batch: RnaBatch, batch_idx: int) -> None:
         """Let the average follow."""

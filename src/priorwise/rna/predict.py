@@ -34,7 +34,11 @@ class Prediction(NamedTuple):
 
 
 def predict(
-    network: RnaNetwork, rows: RnaRows, features: FeatureMaps | None = None
+    network: RnaNetwork,
+    rows: RnaRows,
+    features: FeatureMaps | None = None,
+    *,
+    cells: int = CELLS,
 ) -> Iterator[Prediction]:
     """Predict rows, those of like length together.
 
@@ -47,6 +51,9 @@ def predict(
         In eval mode.
     rows : RnaRows
     features : FeatureMaps, optional
+    cells : int
+        Cells of the pair maps of one batch at most; with 1 every row is a batch of its own, and its
+        answer the same to the last bit, whatever else is asked.
 
     Yields
     ------
@@ -56,7 +63,7 @@ def predict(
     widths = -(-rows.lengths // WIDTH_STEP) * WIDTH_STEP
     order = np.argsort(widths, kind="stable")
     device = next(network.parameters()).device
-    for batch in _batches(order, widths):
+    for batch in _batches(order, widths, cells):
         given = assemble(rows, batch, features=features).to(device)
         with torch.inference_mode():
             answer = network(given.tokens, given.present, given.features)
@@ -68,12 +75,12 @@ def predict(
 
 
 def _batches(
-    order: npt.NDArray[np.int64], widths: npt.NDArray[np.int64]
+    order: npt.NDArray[np.int64], widths: npt.NDArray[np.int64], cells: int
 ) -> Iterator[npt.NDArray[np.int64]]:
     """Rows of one width, as many as memory allows."""
     for same in np.split(order, np.flatnonzero(np.diff(widths[order])) + 1):
         if len(same):
-            size = max(1, CELLS // max(int(widths[same[0]]) ** 2, 1))
+            size = max(1, cells // max(int(widths[same[0]]) ** 2, 1))
             yield from (same[k : k + size] for k in range(0, len(same), size))
 
 

@@ -13,7 +13,13 @@ from priorwise.rna.decoding import Decoder
 from priorwise.rna.network import SIZES, RnaNetwork
 
 #: what older descriptions do not say
-DEFAULTS: dict[str, Any] = {"training_run": "", "features": [], "training_data": "", "rule": ""}
+DEFAULTS: dict[str, Any] = {
+    "training_run": "",
+    "features": [],
+    "training_data": "",
+    "rule": "",
+    "longest": 0,
+}
 
 
 @dataclass(frozen=True)

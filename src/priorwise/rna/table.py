@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -13,7 +13,7 @@ from priorwise.errors import BadInput
 from priorwise.rna.alphabet import encode
 from priorwise.rna.checks import check_schema, checked_record
 from priorwise.rna.records import RnaRecord
-from priorwise.rna.schema import PARTITIONS, RNA_SCHEMA, TABLE
+from priorwise.rna.schema import PARTITIONS, RNA_SCHEMA, SCHEMA_NAME, TABLE
 from priorwise.rna.structure import dot_bracket, is_canonical
 from priorwise.store.tables import ContentDigest, PinnedTable, is_remote, open_pinned, scan
 
@@ -39,6 +39,8 @@ class RnaFacts:
     source : str
         synthetic or files; empty if the table does not say.
     """
+
+    schema: ClassVar[str] = SCHEMA_NAME
 
     uri: str
     version: int

@@ -7,21 +7,18 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from mlflow.models import Model
 
 from priorwise.errors import BadInput
-from priorwise.serving.frames import table_rows
-from priorwise.serving.spectra_pyfunc import NETWORK
-from priorwise.spectra.probabilities import probabilities
-from priorwise.spectra.saved_model import load_saved_model
+from priorwise.serving.answering import NETWORK
+from priorwise.serving.packages import package_of
 
 #: import of torch and MLflow on a busy machine takes a minute at worst
 LIMIT_SECONDS = 300
-#: two ways to one probability may differ by so much
+#: two ways to one number may differ by so much
 TOLERANCE = 1e-6
 #: settings of this process that a model must do without
 FOREIGN = ("MLFLOW_", "AWS_", "PYTHON", "PRIORWISE")
@@ -29,15 +26,18 @@ FOREIGN = ("MLFLOW_", "AWS_", "PYTHON", "PRIORWISE")
 SCRIPT = """
 import json, sys
 import mlflow.pyfunc
+import pandas
 for name in [n for n in sys.modules if n.partition(".")[0] == "priorwise"]:
     del sys.modules[name]
 folder, answer = sys.argv[1:]
 model = mlflow.pyfunc.load_model(folder)
 found = model.predict(model.input_example)
 code = [m.__file__ for n, m in sys.modules.items() if n.partition(".")[0] == "priorwise"]
+said = json.loads(pandas.DataFrame(found).to_json(orient="records", double_precision=15))
 with open(answer, "w") as file:
-    json.dump({"probability": [float(p) for p in found["probability"]], "code": code}, file)
+    json.dump({"answer": said, "code": code}, file)
 """
+Rows = list[dict[str, Any]]
 
 
 def works_alone(model_folder: Path, limit: float = LIMIT_SECONDS) -> str:
@@ -79,16 +79,13 @@ def works_alone(model_folder: Path, limit: float = LIMIT_SECONDS) -> str:
         strange = [path for path in said["code"] if path and not Path(path).is_relative_to(copy)]
     if strange:
         raise BadInput(f"the model runs code from elsewhere ({strange[0]}), not its own")
-    found = np.array(said["probability"])
-    if found.shape != expected.shape or not np.isfinite(found).all():
-        raise BadInput(f"the model answers {found.tolist()} to its example of {len(expected)} rows")
-    furthest = float(np.abs(found - expected).max())
-    if furthest > TOLERANCE:
-        raise BadInput(f"the model's probabilities differ from its weights' by {furthest:.2g}")
-    return f"loads and predicts in a fresh process ({len(found)} rows, at most {furthest:.1g} off)"
+    furthest = _furthest(said["answer"], expected)
+    return (
+        f"loads and predicts in a fresh process ({len(expected)} rows, at most {furthest:.1g} off)"
+    )
 
 
-def _of_the_weights(folder: Path) -> npt.NDArray[np.float64]:
+def _of_the_weights(folder: Path) -> Rows:
     """What the network gives to the input example, without MLflow."""
     try:
         example = Model.load(str(folder)).load_input_example(str(folder))
@@ -96,8 +93,39 @@ def _of_the_weights(folder: Path) -> npt.NDArray[np.float64]:
         raise BadInput(f"the model cannot be read ({_last_line(str(error))})") from error
     if not isinstance(example, pd.DataFrame) or not len(example):
         raise BadInput("the model has no input example to try it on")
-    saved = load_saved_model(folder / "artifacts" / NETWORK)
-    return probabilities(saved.network, table_rows(example))
+    network = folder / "artifacts" / NETWORK
+    rows: Rows = package_of(network).answer(network, example).to_dict("records")
+    return rows
+
+
+def _furthest(found: Rows, expected: Rows) -> float:
+    """By how much two answers differ at most.
+
+    Raises
+    ------
+    BadInput
+        If that is more than rounding, or they differ in anything but numbers.
+    """
+    furthest = 0.0
+    if [list(row) for row in found] != [list(row) for row in expected]:
+        raise BadInput(f"the model answers {_short(found)} to its example of {len(expected)} rows")
+    for one, other in zip(found, expected, strict=True):
+        for name, value in other.items():
+            same = one[name] == value
+            if isinstance(value, float) and isinstance(one[name], int | float):
+                apart = abs(one[name] - value)
+                same = apart <= TOLERANCE
+                furthest = max(furthest, apart)
+            if not same:
+                raise BadInput(
+                    f"the model's {name} is not that of its weights: {_short(one[name])} instead "
+                    f"of {_short(value)}"
+                )
+    return furthest
+
+
+def _short(value: Any) -> str:
+    return str(value)[:100]
 
 
 def _ask(model: Path, empty: Path, answer: Path, limit: float) -> None:

@@ -1,24 +1,18 @@
 """The spectra model as an MLflow pyfunc: data frame in, probability and decision out."""
 
-import math
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel
 
 from priorwise.errors import BadInput
-from priorwise.serving.frames import raw_rows, table_rows
-from priorwise.serving.unreadable_requests import refuse_unreadable_requests
+from priorwise.serving.answering import network_folder, refusing_bad_input, threshold_of
+from priorwise.serving.spectra_frames import raw_rows, table_rows
 from priorwise.serving.whole_numbers import accept_whole_numbers
 from priorwise.spectra.probabilities import probabilities
 from priorwise.spectra.rows import SpectraRows
 from priorwise.spectra.saved_model import SavedModel, load_saved_model
-
-#: name of the network folder among the model's artifacts
-NETWORK = "network"
 
 
 class SpectraPyfunc(PythonModel):  # type: ignore[misc]
@@ -29,8 +23,7 @@ class SpectraPyfunc(PythonModel):  # type: ignore[misc]
     def load_context(self, context: Any) -> None:
         """Load the weights. MLflow passes `context` by this very name."""
         accept_whole_numbers()
-        refuse_unreadable_requests()
-        self.saved = load_saved_model(Path(context.artifacts[NETWORK]))
+        self.saved = load_saved_model(network_folder(context))
 
     def predict(
         self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
@@ -40,7 +33,7 @@ class SpectraPyfunc(PythonModel):  # type: ignore[misc]
         Parameters
         ----------
         model_input : pandas.DataFrame
-            As `frames.table_rows`, or with `raw` as `frames.raw_rows` expects it.
+            As `spectra_frames.table_rows`, or with `raw` as `raw_rows` expects it.
         params : dict, optional
             raw : bool, rows come as an instrument gives them. threshold : float in [0, 1], in
             place of the stored one.
@@ -57,28 +50,19 @@ class SpectraPyfunc(PythonModel):  # type: ignore[misc]
             INVALID_PARAMETER_VALUE (a server answers 400) naming row and column.
         """
         wanted = params or {}
-        try:
-            threshold = self._threshold(wanted.get("threshold"))
+        with refusing_bad_input():
+            threshold = threshold_of(wanted.get("threshold"), self.saved.threshold)
             stats = self.saved.stats
             rows = raw_rows(model_input, stats) if wanted.get("raw") else table_rows(model_input)
             self._check_polarity(rows)
-        except BadInput as error:
-            raise MlflowException.invalid_parameter_value(str(error)) from error
-        probability = probabilities(self.saved.network, rows)
-        if not np.isfinite(probability).all():
-            row = int(np.argmin(np.isfinite(probability)))
-            raise MlflowException.invalid_parameter_value(f"row {row}: values out of all range")
+            probability = probabilities(self.saved.network, rows)
+            if not np.isfinite(probability).all():
+                row = int(np.argmin(np.isfinite(probability)))
+                raise BadInput(f"row {row}: values out of all range")
         return pd.DataFrame(
             {"probability": probability, "identifiable": probability >= threshold},
             index=model_input.index,
         )
-
-    def _threshold(self, wanted: float | None) -> float:
-        if wanted is None:
-            return self.saved.threshold
-        if not (math.isfinite(wanted) and 0 <= wanted <= 1):
-            raise BadInput(f"params: threshold {wanted} (expected a number in [0, 1])")
-        return float(wanted)
 
     def _check_polarity(self, rows: SpectraRows) -> None:
         """Refuse rows of a polarity that the model was not trained on."""

@@ -3,10 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from priorwise.errors import BadInput
 from priorwise.spectra.checks import check_rows, check_schema, settings_matrix
-from priorwise.spectra.schema import POLARITIES, polarity_of
+from priorwise.spectra.schema import POLARITIES, SCHEMA_NAME, polarity_of
 from priorwise.store.tables import ContentDigest, PinnedTable, is_remote, open_pinned, scan
 
 TABLE_NAMES = ("train_data", "validation_data", "test_data")
@@ -24,6 +25,8 @@ class TableFacts:
         Row counts; `labelled` counts s = 1.
     """
 
+    schema: ClassVar[str] = SCHEMA_NAME
+
     uri: str
     version: int
     digest: str
@@ -37,6 +40,15 @@ class TableFacts:
     def n_labelled(self, polarity: str | None = None) -> int:
         """Labelled rows of one polarity, or of both."""
         return _total(self.labelled, polarity)
+
+    def profile(self) -> dict[str, int]:
+        """Counts that describe the table as a dataset input of a run."""
+        return {
+            "rows": self.n_rows(),
+            "labelled": self.n_labelled(),
+            "positive_mode_rows": self.n_rows("positive"),
+            "negative_mode_rows": self.n_rows("negative"),
+        }
 
     def label_rate(self, polarity: str) -> float:
         """s: labelled fraction of all rows of `polarity`; a fraction in [0, 1]."""

@@ -187,8 +187,10 @@ def open_run(phase: str) -> Iterator[RunTrack]:
     uri = mlflow.get_tracking_uri()
     if scrub(uri) != uri:  # MLflow would print the run's address, password included
         os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
-    client = reachable_client()
     run_id = os.environ.get("MLFLOW_RUN_ID")
+    if run_id and (elsewhere := _relative_store(uri)) and not Path(elsewhere).exists():
+        raise TrackingFailure(_started_elsewhere(uri))  # before an empty file is made there
+    client = reachable_client()
     experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID") or _experiment_by_name(client)
     with _owned(client, experiment_id, phase, run_id=run_id) as track:
         yield track
@@ -217,6 +219,20 @@ def reachable_client() -> MlflowClient:
     return client
 
 
+def _relative_store(uri: str) -> str:
+    """Path of an SQLite store that depends on the folder a process is in; empty for any other."""
+    path = uri.removeprefix(SQLITE) if uri.startswith(SQLITE) else ""
+    return "" if not path or path.startswith((os.sep, ":", "file:")) else path
+
+
+def _started_elsewhere(uri: str) -> str:
+    # MLflow's runner stays in the user's folder, the entry point runs in the project's
+    return (
+        f"tracking store {uri}: its run is in another folder than {Path.cwd()} (start `mlflow run` "
+        f"in the project's folder, or set MLFLOW_TRACKING_URI to {SQLITE}/ABSOLUTE/PATH)"
+    )
+
+
 def _experiment_by_name(client: MlflowClient) -> str:
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "Default")
     found = client.get_experiment_by_name(name)
@@ -243,7 +259,10 @@ def _owned(
             tags["mlflow.source.name"] = f"priorwise {name}"
             run = client.create_run(experiment_id, run_name=name, tags=tags)
     except MlflowException as error:
-        raise TrackingFailure(f"the run cannot be opened: {_first_line(error)}") from error
+        hint = ""
+        if run_id and _relative_store(client.tracking_uri):
+            hint = f"; {_started_elsewhere(client.tracking_uri)}"
+        raise TrackingFailure(f"the run cannot be opened: {_first_line(error)}{hint}") from error
     track = RunTrack(client, run.info.run_id, run.info.experiment_id, first_name=name)
     try:
         track.tags(

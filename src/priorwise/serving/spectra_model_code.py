@@ -1,4 +1,4 @@
-"""What MLflow runs to load the model: models-from-code, so that nothing is unpickled."""
+"""What MLflow runs to load a spectra model: models-from-code, so that nothing is unpickled."""
 
 from mlflow.models import set_model
 
