@@ -13,8 +13,8 @@ from priorwise.rna.rows import RnaRows
 LENGTHS = (13, 16, 1, 30, 17, 5, 14, 15)
 
 
-def answers(net, rows, features=None):
-    return {p.row: p for p in predict(net, rows, features)}
+def answers(net, rows, features=None, **limit):
+    return {p.row: p for p in predict(net, rows, features, **limit)}
 
 
 @pytest.mark.parametrize("form", [CONV, BILINEAR], ids=["conv", "bilinear"])
@@ -35,29 +35,31 @@ def test_answers_are_those_of_the_network(form):
 
 
 @pytest.mark.parametrize("form", [CONV, BILINEAR], ids=["conv", "bilinear"])
-def test_an_answer_does_not_depend_on_other_rows(form, monkeypatch):
+def test_an_answer_does_not_depend_on_other_rows(form):
     net, rows = network(**form, seed=1), random_rows(lengths=LENGTHS)
     together = answers(net, rows)
     order = [5, 0, 7, 2, 1, 6, 4, 3]
     turned = answers(net, rows.take(order))
-    monkeypatch.setattr(module, "CELLS", 1)  # every row is a batch
-    alone = answers(net, rows)
+    alone = answers(net, rows, cells=1)  # every row is a batch
     for row, p in together.items():
         for other in (alone[row], turned[order.index(row)]):
             np.testing.assert_allclose(other.pairs, p.pairs, atol=1e-6, rtol=0)
             assert other.loops.tolist() == p.loops.tolist()
+    again = answers(net, rows.take(order), cells=1)
+    for row, p in alone.items():  # to the last bit
+        assert np.array_equal(again[order.index(row)].pairs, p.pairs)
 
 
-def test_batches_are_of_one_width_and_no_larger_than_memory_allows(monkeypatch):
+def test_batches_are_of_one_width_and_no_larger_than_memory_allows():
     rows = random_rows(lengths=LENGTHS)
     widths = -(-rows.lengths // 8) * 8
     order = np.argsort(widths, kind="stable")
-    monkeypatch.setattr(module, "CELLS", 2 * 16 * 16)
-    parts = [part.tolist() for part in module._batches(order, widths)]
+    cells = 2 * 16 * 16
+    parts = [part.tolist() for part in module._batches(order, widths, cells)]
     assert sorted(sum(parts, [])) == list(range(len(rows)))
     for part in parts:
         assert len(set(widths[part])) == 1
-        assert len(part) * widths[part[0]] ** 2 <= max(2 * 16 * 16, widths[part[0]] ** 2)
+        assert len(part) * widths[part[0]] ** 2 <= max(cells, widths[part[0]] ** 2)
     assert max(map(len, parts)) == 2
 
 
