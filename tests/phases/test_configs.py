@@ -65,6 +65,7 @@ SECTIONS = {
     "rna_prepare": ("rna_prepare",),
     "rna_pretrain": ("rna_pretrain",),
     "rna_evaluate": ("rna_evaluate",),
+    "rna_sweep": ("rna_sweep",),
 }
 #: parameters that a phase cannot do without
 NEEDED = {

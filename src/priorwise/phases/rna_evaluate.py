@@ -11,7 +11,7 @@ from priorwise.errors import BadInput
 from priorwise.phases.checks import at_least, probability_or_auto
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.logged_model import find_model
-from priorwise.phases.rna_data import data_folder
+from priorwise.phases.rna_data import read_rna
 from priorwise.plots.pairs import dot_plot, pair_precision_recall, pair_reliability
 from priorwise.plots.strict_f1 import f1_against_length, f1_by_family, f1_by_stratum
 from priorwise.rna.evaluation import MODEL, PartEvaluation, evaluate_part
@@ -121,11 +121,11 @@ def prepare(config: RnaEvaluate, desk: Desk) -> Plan:
     saved = load_saved_model(facts.folder)
     if saved.description.get("schema") != SCHEMA_NAME:
         raise BadInput(f"model: {config.model} is no RNA model")
-    pinned, table = inspect(data_folder(config.data, desk))
+    _, table = read_rna(config.data, desk)
     missing = [name for name in config.names if not table.n_labelled(name)]
     if len(missing) == len(config.names):
         raise BadInput(
-            f"{pinned.uri}: no sequence with a structure in {', '.join(config.names)} (partitions; "
+            f"{table.uri}: no sequence with a structure in {', '.join(config.names)} (partitions; "
             f"there are: {', '.join(table.partitions) or 'none'})"
         )
     if missing:

@@ -9,7 +9,7 @@ import pandas as pd
 from priorwise.errors import BadInput, Interrupted
 from priorwise.phases.checks import probability_or_auto
 from priorwise.phases.desk import Desk, Plan, say
-from priorwise.phases.rna_data import data_folder
+from priorwise.phases.rna_data import read_rna
 from priorwise.phases.rna_fit import RnaJob, run_rna_job
 from priorwise.phases.rna_model import log_rna_model
 from priorwise.phases.rna_options import RnaPretrain
@@ -22,7 +22,7 @@ from priorwise.rna.predict import predict
 from priorwise.rna.read_rows import load_rows
 from priorwise.rna.saved_model import load_saved_model
 from priorwise.rna.schema import CUT, SCHEMA_NAME
-from priorwise.rna.table import RnaFacts, inspect
+from priorwise.rna.table import RnaFacts
 from priorwise.rna.threshold import Example, ThresholdChoice, choose_threshold
 from priorwise.store.tables import open_pinned
 from priorwise.tracking.fingerprint import file_sha256, fingerprint
@@ -40,11 +40,7 @@ KEPT = (
 
 def prepare(config: RnaPretrain, desk: Desk) -> Plan:
     """Read and check the table."""
-    pinned, facts = inspect(data_folder(config.data, desk))
-    say(
-        f"{pinned.uri}: {facts.n_rows()} sequences (version {facts.version}, digest "
-        f"{facts.digest[:8]})"
-    )
+    _, facts = read_rna(config.data, desk)
     for parameter in ("train_partition", "val_partition"):
         _require(facts, parameter, config)
     return Plan(
