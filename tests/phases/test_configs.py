@@ -81,7 +81,6 @@ ELSEWHERE = {
     *("inputs", "library", "dataset_id", "split", "checkpoint", "name"),
     *("action", "version"),
     *("num_workers", "devices"),
-    *("source",),
     *("seed", "config", "out", "resume"),
 }
 
