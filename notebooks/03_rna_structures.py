@@ -111,8 +111,8 @@ for axes in (left, right):
 plt.show()
 
 # %% [markdown]
-# `val_strict_f1` is the mean F1 of whole structures on VL0, `cut_strict_f1` the same on CUT. A model
-# that learns families by heart is good on the first and poor on the second.
+# `val_strict_f1` is the mean F1 of whole structures on VL0, `cut_strict_f1` the same on CUT. A
+# model that learns families by heart is good on the first and poor on the second.
 #
 # ## 3. The evaluation
 #
