@@ -53,10 +53,10 @@ rna_evaluate: {{rnafold: false}}
 (WORK / "recipe.yaml").write_text(RECIPE)
 
 
-def entry(name: str, **parameters: object) -> str:
+def entry(phase: str, /, **parameters: object) -> str:
     """Run an entry point, as `mlflow run . -e NAME -P ...` does; what it printed."""
     flags = [f"--{key}={value}" for key, value in parameters.items()]
-    script = PROJECT / "entry_points" / f"{name}.py"
+    script = PROJECT / "entry_points" / f"{phase}.py"
     done = subprocess.run(
         [sys.executable, "-P", str(script), f"--config={WORK / 'recipe.yaml'}", *flags],
         cwd=WORK,
