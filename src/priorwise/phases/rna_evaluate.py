@@ -159,7 +159,7 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     threshold = float(config.threshold)
     training = training_rows(judged.saved, table, desk)
     with_rnafold = config.rnafold == "true" or (config.rnafold == "auto" and is_installed())
-    if not with_rnafold:
+    if config.rnafold == "auto" and not with_rnafold:
         say("RNAfold is left out (it needs the extra `rna`: pip install ViennaRNA==2.7.2)")
     metrics: dict[str, float] = {"threshold": threshold}
     lines = []

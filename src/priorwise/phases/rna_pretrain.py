@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from priorwise.errors import BadInput, Interrupted
@@ -194,14 +195,14 @@ def _describe(plan: Plan, run_id: str, job: RnaJob) -> dict[str, Any]:
 
 def _calibrated(network_folder: Path, job: RnaJob) -> ThresholdChoice | None:
     """Choose the threshold on the validation partition; None if it has no structures."""
-    model = load_saved_model(network_folder)
     rows, partition = job.validation, job.options.val_partition
+    chosen = rows.labelled & (np.array(rows.partitions) == partition)
+    if not chosen.any():
+        return None
+    model = load_saved_model(network_folder)
     examples = (
         Example(found.pairs, rows.tokens_of_row(found.row), rows.pairs_of_row(found.row))
         for found in predict(model.network, rows, job.validation_features)
-        if rows.labelled[found.row] and rows.partitions[found.row] == partition
+        if chosen[found.row]
     )
-    try:
-        return choose_threshold(model.decoder, examples)
-    except ValueError:  # no example
-        return None
+    return choose_threshold(model.decoder, examples)
