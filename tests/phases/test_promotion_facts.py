@@ -5,10 +5,15 @@ import shutil
 import lance
 import pytest
 
-from priorwise.phases import spectra_promotion
+from priorwise.phases import rna_promotion, spectra_promotion
 from priorwise.phases.promotion_facts import read_again
+from priorwise.rna.records import RnaRecord
+from priorwise.rna.schema import RNA_SCHEMA, TABLE
+from priorwise.rna.table import batches
+from priorwise.rna.table import inspect as inspect_rna
 from priorwise.spectra import facts
 from priorwise.spectra.facts import inspect
+from priorwise.store.tables import write_table
 from priorwise.tracking.evidence import RecordedTable
 
 
@@ -70,3 +75,20 @@ def test_not_on_record(recorded):
         read_again(recorded, spectra_promotion.read_table).detail
         == "the training table is not on record"
     )
+
+
+def test_an_rna_table(tmp_path):
+    folder = tmp_path / "rna"
+    rows = [RnaRecord(f"r{k}", "GGGAAAACCC", None, "", "TR0") for k in range(3)]
+    write_table(str(folder / TABLE), RNA_SCHEMA, batches(rows))
+    known = inspect_rna(str(folder))[1]
+    recorded = RecordedTable(known.uri, known.version, known.digest)
+    found = read_again(recorded, rna_promotion.read_table)
+    assert found.passed and "was read again: digest " + known.digest[:8] in found.detail
+    shutil.rmtree(folder)
+    write_table(str(folder / TABLE), RNA_SCHEMA, batches(rows[:2]))
+    found = read_again(recorded, rna_promotion.read_table)
+    assert not found.passed and "has changed: digest " in found.detail
+    # where a table of another kind lies by now
+    spectra = read_again(recorded, spectra_promotion.read_table)
+    assert not spectra.passed and "cannot be read any more" in spectra.detail
