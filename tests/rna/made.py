@@ -8,7 +8,7 @@ from priorwise.rna.masking import IGNORED
 from priorwise.rna.network import RnaNetwork
 from priorwise.rna.records import RnaRecord
 from priorwise.rna.rows import RnaRows
-from priorwise.rna.structure import sorted_pairs
+from priorwise.rna.structure import pairs_of, sorted_pairs
 
 #: a convolutional head small enough for loops over its cells
 CONV = {
@@ -93,3 +93,22 @@ def as_reference(rows, answer, batch):
             }
         )
     return found
+
+
+def hairpins(n, seed=0, partition="TR0", labelled=1.0):
+    """Sequences of 10 to 22 bases that fold into one hairpin."""
+    rng = np.random.default_rng(seed)
+    records = []
+    for k in range(n):
+        stem, loop, tail = rng.integers(3, 6), rng.integers(4, 7), rng.integers(0, 7)
+        pairs = [("GC", "CG", "AU", "UA")[x] for x in rng.integers(4, size=stem)]
+        five, three = "".join(p[0] for p in pairs), "".join(p[1] for p in pairs[::-1])
+        sequence = five + "A" * loop + three + "A" * tail
+        structure = "(" * stem + "." * loop + ")" * stem + "." * tail
+        known = pairs_of(structure) if rng.random() < labelled else None
+        records.append(RnaRecord(f"{partition}{k}", sequence, known, "", partition))
+    return RnaRows.build(records)
+
+
+def joined(*parts):
+    return RnaRows.build(record for part in parts for record in part.records())

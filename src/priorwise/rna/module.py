@@ -159,12 +159,18 @@ class RnaModule(LightningModule):
             nucleotides=self.network.nucleotides(self.network.hidden(batch.masked))
         )
 
-    def on_train_batch_end(self, outputs: Any, batch: RnaBatch, batch_idx: int) -> None:
-        """Let the average follow."""
+    def optimizer_step(self, *arguments: Any, **named: Any) -> None:
+        """Take the step, and let the average follow at once.
+
+        Not in `on_train_batch_end`: callbacks come before that one, and a checkpoint that they
+        write after an interrupted step would hold the average of the step before.
+        """
+        super().optimizer_step(*arguments, **named)
         if self.average is None:
             return
+        steps = self.global_step + 1  # this one is counted when it is over
         # the first steps move fast: a young average must not remember the start
-        decay = min(self.optimisation.ema_decay, (self.global_step + 1) / (self.global_step + 10))
+        decay = min(self.optimisation.ema_decay, (steps + 1) / (steps + 10))
         with torch.no_grad():
             own = self.network.state_dict()
             for name, value in self.average.state_dict().items():
