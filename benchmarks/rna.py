@@ -124,6 +124,8 @@ def main(arguments: list[str] | None = None) -> None:
     names = command.parse_args(arguments).parts
     # of torch, inside Lightning
     warnings.filterwarnings("ignore", message=".*isinstance.treespec.*")
+    # the trainings that run side by side in forked processes use no Lance
+    warnings.filterwarnings("ignore", message="lance is not fork-safe.*")
     try:
         for name, setting in zip(names, every, strict=True):
             PARTS[name](setting)

@@ -2,9 +2,9 @@
 
 model_size small, bilinear pair head, learned positions, everything learned from masked sequences,
 loss weights 1.0/0.8/1.5, focal loss: as the seed has it, but with this project's symmetric pair
-head, and the loss divided by the pairs. TR0 is trained on, VL0 judged
-after each epoch. Pair precision, recall and F1 are those of all cells i < j, j - i >= 4 together,
-at the published threshold of .35, before anything is decoded.
+head, and the loss divided by the pairs. TR0 is trained on, VL0 judged after each epoch. Pair
+precision, recall and F1 are those of all cells i < j, j - i >= 4 together, at the published
+threshold of .35, before anything is decoded.
 """
 
 import pandas as pd
