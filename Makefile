@@ -11,7 +11,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo lint test test-all screenshots bench-demo bench-priors bench-serving clean
+.PHONY: help setup demo demo-rna lint test test-all screenshots bench-demo bench-priors bench-serving bench-rna clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,14 @@ demo: setup ## the whole workflow on simulated data, then how to open the UI
 	esac
 	@printf '\nPut the last model into use: mlflow run . -e promote --env-manager local\n'
 
+demo-rna: export MLFLOW_TRACKING_URI ?= sqlite:///mlflow.db
+demo-rna: setup ## the RNA pipeline on synthetic sequences: prepare, pretrain, evaluate
+	@printf '\n== DEMO RECIPE: synthetic RNA from a grammar, a small network. NOT real sequences.\n\n'
+	PATH="$(BIN):$$PATH" "$(BIN)/mlflow" run . -e rna_prepare --env-manager local -P config=configs/rna_demo.yaml
+	PATH="$(BIN):$$PATH" "$(BIN)/mlflow" run . -e rna_pretrain --env-manager local -P config=configs/rna_demo.yaml
+	PATH="$(BIN):$$PATH" "$(BIN)/mlflow" run . -e rna_evaluate --env-manager local -P config=configs/rna_demo.yaml
+	@printf '\nPut the model into use: mlflow run . -e promote --env-manager local -P name=priorwise-rna\n'
+
 lint: setup ## ruff, mypy and the import contracts
 	"$(BIN)/ruff" check .
 	"$(BIN)/ruff" format --check .
@@ -49,7 +57,7 @@ test: lint ## lint, then every test but the slow ones
 	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest -m "not slow"
 
 test-all: lint ## lint, then every test
-	"$(BIN)/python" -m pip install --quiet --editable '.[dev,spark,raw]'
+	"$(BIN)/python" -m pip install --quiet --editable '.[dev,spark,raw,rna]'
 	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest
 
 screenshots: setup ## the pictures of the UI that the README shows, from the demo's recipe (needs chromium)
@@ -72,6 +80,11 @@ bench-priors: setup ## priors and nnPU where the truth is known, against publish
 bench-serving: export OMP_WAIT_POLICY = PASSIVE
 bench-serving: setup ## the served model on 1,000 spectra, beside its bare network
 	"$(BIN)/python" -m benchmarks.serving
+
+bench-rna: export OMP_WAIT_POLICY = PASSIVE
+bench-rna: setup ## the RNA pipeline beside the published modules (real data; hours: see the README)
+	"$(BIN)/python" -m pip install --quiet --editable '.[dev,rna]'
+	"$(BIN)/python" -m benchmarks.rna goals published speed ast ablation final
 
 clean: ## remove .venv and caches; runs (mlflow.db, mlruns) and tables (.priorwise) stay
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

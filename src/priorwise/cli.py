@@ -29,6 +29,7 @@ PHASES = (
     "rna_prepare",
     "rna_pretrain",
     "rna_evaluate",
+    "rna_sweep",
     "plot_metrics",
 )
 USAGE_FLAGS = {"-h", "--help"}

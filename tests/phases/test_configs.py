@@ -65,6 +65,7 @@ SECTIONS = {
     "rna_prepare": ("rna_prepare",),
     "rna_pretrain": ("rna_pretrain",),
     "rna_evaluate": ("rna_evaluate",),
+    "rna_sweep": ("rna_sweep",),
 }
 #: parameters that a phase cannot do without
 NEEDED = {
@@ -80,7 +81,6 @@ ELSEWHERE = {
     *("inputs", "library", "dataset_id", "split", "checkpoint", "name"),
     *("action", "version"),
     *("num_workers", "devices"),
-    *("source",),
     *("seed", "config", "out", "resume"),
 }
 

@@ -14,14 +14,9 @@ from hypothesis import strategies as st
 
 from priorwise.phases.candidates import PriorCandidate, Source
 from priorwise.phases.gates import Finding, Gate, decide
-from priorwise.phases.model_card import Card
-from priorwise.phases.spectra_candidate import (
-    Evaluation,
-    Interval,
-    PriorUse,
-    SpectraCandidate,
-    judged_by,
-)
+from priorwise.phases.promotion_candidate import Evaluation, Interval, judged_by
+from priorwise.phases.spectra_candidate import PriorUse, SpectraCandidate
+from priorwise.phases.spectra_card import SpectraCard
 from priorwise.phases.spectra_gates import GATES
 
 DIGEST, OTHER, TEST_3, TEST_3_NEW = "d" * 32, "e" * 32, "3" * 32, "4" * 32
@@ -471,7 +466,10 @@ def test_an_unsound_evaluation_of_the_champion_does_not_count():
 
 def test_a_champion_that_cannot_be_read_is_not_better():
     gone = SpectraCandidate(
-        "version 1", "models:/spectra/1", CHAMPION, "", "", "", 0.0, "", Finding(False, "gone")
+        called="version 1",
+        address="models:/spectra/1",
+        model_id=CHAMPION,
+        loaded=Finding(False, "gone"),
     )
     decision = decide(GATES, GOOD, gone)
     assert decision.failed == ("same_data", "recall")
@@ -526,7 +524,7 @@ def test_decision_as_table_tags_and_markdown():
 
 def card(candidate=GOOD, evaluation=GOOD.evaluations[0]):
     decision = decide(GATES, candidate, BEFORE, force=True)
-    return Card("spectra", "2", candidate, evaluation, decision, "99" * 16)
+    return SpectraCard("spectra", "2", candidate, evaluation, decision, "99" * 16)
 
 
 def test_the_card_says_what_there_is_to_know():

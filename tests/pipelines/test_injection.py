@@ -24,6 +24,11 @@ ENTRIES = (
     "promote",
     "score",
     "import_checkpoint",
+    "rna_prepare",
+    "rna_pretrain",
+    "rna_evaluate",
+    "rna_sweep",
+    "plot_metrics",
 )
 VALUES = {
     "semicolon": "a; touch {marker}",

@@ -68,6 +68,8 @@ def test_other_keys_than_the_positions():
     whole = assemble(rows, [0, 3], seed=4, epoch=1)
     assert torch.equal(part.masked, whole.masked)
     assert not torch.equal(part.masked, assemble(rows.take([0, 3]), [0, 1], seed=4).masked)
+    fixed = assemble(rows, [0, 3], seed=4, epoch=VALIDATION)
+    assert torch.equal(assemble(rows, [0, 3], seed=4).masked, fixed.masked)
 
 
 def test_feature_maps_are_kept_sparse_and_given_dense():

@@ -129,7 +129,7 @@ def test_positions_are_there_for_max_len_tokens_whatever_the_padding():
 
 def test_learned_positions_end_at_max_len():
     whole = encoder("learned", max_len=13)
-    with pytest.raises(ValueError, match="max_len"):
+    with pytest.raises(ValueError, match=r"14 tokens \(expected at most 13\)"):
         whole(tokens_of(random_bases(12)))
     assert encoder("rotary", max_len=13)(tokens_of(random_bases(40))).shape == (1, 42, 16)
 
@@ -139,3 +139,13 @@ def test_dropout_acts_in_training_only():
     assert torch.equal(whole(tokens), whole(tokens))
     whole.train()
     assert not torch.equal(whole(tokens), whole(tokens))
+
+
+def test_both_branches_of_a_layer_are_dropped_in_training():
+    layer = EncoderLayer(16, 2, 24, 0.3, "rotary").train()
+    layer.dropout.p = 1.0
+    with torch.no_grad():
+        layer.narrow.bias.zero_()
+    x = torch.randn(1, 6, 16)
+    wanted = layer.after_feed_forward(layer.after_attention(x))
+    torch.testing.assert_close(layer(x, torch.ones(1, 6, dtype=torch.bool)), wanted)

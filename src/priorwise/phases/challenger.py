@@ -6,13 +6,14 @@ from priorwise.errors import BadInput, TrackingFailure
 from priorwise.phases.candidates import RUN_ID
 from priorwise.phases.desk import Desk, say
 from priorwise.phases.gates import Finding
+from priorwise.phases.pipelines import EVALUATED_BY, pipeline_of
 from priorwise.serving.fresh_process import works_alone
 from priorwise.tracking.models import MODEL_ID, ModelFacts
 from priorwise.tracking.registry import CHALLENGER, CHAMPION, Registry, VersionFacts
 from priorwise.tracking.search import RunFacts
 
-#: params that cannot be changed after an evaluate run
-EVALUATED, TRAINING = "contract.upstream.model", "contract.upstream.training"
+#: param of an evaluation, which cannot be changed afterwards
+EVALUATED = "contract.upstream.model"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def find_challenger(wanted: str, registry: Registry, desk: Desk) -> Challenger:
     Parameters
     ----------
     wanted : str
-        `auto` (that of the newest complete evaluate run), a run id, a version number,
+        `auto` (that of the newest complete evaluation), a run id, a version number,
         models:/OTHER@alias, models:/OTHER/VERSION or models:/m-ID.
     registry : Registry
         Where it is to be champion.
@@ -104,20 +105,47 @@ def _newest_evaluated(registry: Registry, desk: Desk) -> Challenger:
     evaluated on the challenger's: that makes it the newest one, but no challenger. An older model
     is never taken instead: it may be one that was champion before.
     """
-    fit = [f for f in desk.track.history.of_phase("evaluate") if f.complete and not f.deleted]
-    if not fit:
-        raise BadInput(
-            "version: auto, but no complete evaluate run is in this experiment (run evaluate "
-            "first, or give a version or a run id)"
-        )
+    fit = _evaluations(registry, desk)
     found = _evaluated(fit[0])
     aliases = registry.aliases()
     champion = registry.version(aliases[CHAMPION]) if CHAMPION in aliases else None
+    newest = f"{_phase(fit[0])} run {fit[0].run_id}"
     if champion and champion.model_id == found.model_id:
-        say(f"evaluate run {fit[0].run_id}, the newest, is of the champion: {champion.address}")
+        say(f"{newest}, the newest, is of the champion: {champion.address}")
         return _of_version(registry, aliases.get(CHALLENGER, champion.version))
-    say(f"candidate: model {found.model_id} of evaluate run {fit[0].run_id} ({fit[0].name})")
+    say(f"candidate: model {found.model_id} of {newest} ({fit[0].name})")
     return found
+
+
+def _evaluations(registry: Registry, desk: Desk) -> list[RunFacts]:
+    """Complete evaluations of the pipeline that the registered model is of, newest first.
+
+    Where nothing says which one that is, only one pipeline may have evaluations at all: there is no
+    guessing between a spectra model and an RNA model.
+    """
+    pipeline = pipeline_of(registry)
+    phases = [pipeline.evaluate] if pipeline else list(EVALUATED_BY)
+    found = [
+        [f for f in desk.track.history.of_phase(phase) if f.complete and not f.deleted]
+        for phase in phases
+    ]
+    fit = [runs for runs in found if runs]
+    if not fit:
+        raise BadInput(
+            f"version: auto, but no complete {' or '.join(phases)} run is in this experiment (run "
+            f"{' or '.join(phases)} first, or give a version or a run id)"
+        )
+    if len(fit) > 1:
+        raise BadInput(
+            f"version: auto, but {registry.name} has no version yet, and this experiment has runs "
+            f"of {' and of '.join(phases)} (expected the id of a run, or one of the names "
+            f"{', '.join(p.registered for p in EVALUATED_BY.values())})"
+        )
+    return fit[0]
+
+
+def _phase(facts: RunFacts) -> str:
+    return facts.params.get("contract.phase", "")
 
 
 def _of_run(run_id: str, desk: Desk) -> Challenger:
@@ -126,11 +154,11 @@ def _of_run(run_id: str, desk: Desk) -> Challenger:
         raise BadInput(f"version: run {run_id} does not exist or is deleted")
     if not facts.complete:
         raise BadInput(f"version: run {run_id} is not complete (status {facts.status})")
-    if facts.params.get("contract.phase") == "evaluate":
+    if _phase(facts) in EVALUATED_BY:
         return _evaluated(facts)
     model_id = facts.tags.get(MODEL_ID, "")
     if not model_id:
-        phase = facts.params.get("contract.phase", "unknown")
+        phase = _phase(facts) or "unknown"
         raise BadInput(
             f"version: run {run_id} (of phase {phase}) neither evaluated nor logged a model"
         )
@@ -142,7 +170,7 @@ def _evaluated(facts: RunFacts) -> Challenger:
     model_id = facts.params.get(EVALUATED, "")
     if not model_id:
         raise BadInput(
-            f"version: evaluate run {facts.run_id} does not say which model it evaluated"
+            f"version: {_phase(facts)} run {facts.run_id} does not say which model it evaluated"
         )
     return Challenger(f"models:/{model_id}", model_id, evaluate_run=facts.run_id)
 

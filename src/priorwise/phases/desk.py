@@ -54,6 +54,7 @@ class Recipe:
         "rna_training",
         "rna_pretrain",
         "rna_evaluate",
+        "rna_sweep",
         "plot_metrics",
         "main",
     )

@@ -1,33 +1,28 @@
 """The door to the registry: a model becomes champion if it loads and passes the gates."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
 from priorwise.errors import BadInput
+from priorwise.learn.network_folder import read_description
 from priorwise.phases.challenger import Challenger, find_challenger, try_out
 from priorwise.phases.checks import at_least, writable_file
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.gates import REFUSED, Decision, Finding, Gate, decide
 from priorwise.phases.model_card import Card
-from priorwise.phases.promotion_facts import candidate_facts, champion_facts
+from priorwise.phases.pipeline import Pipeline
+from priorwise.phases.pipelines import PIPELINES, pipeline_of
+from priorwise.phases.promotion_candidate import judged_by
 from priorwise.phases.registry_table import audit_lines, version_table
-from priorwise.phases.spectra_candidate import SpectraCandidate, judged_by
-from priorwise.phases.spectra_gates import GATES as SPECTRA_GATES
+from priorwise.phases.spectra_promotion import SPECTRA
 from priorwise.phases.succession import Claim, Judgement, Succession
-from priorwise.spectra.schema import SCHEMA_NAME
 from priorwise.tracking.fingerprint import fingerprint
 from priorwise.tracking.models import MODEL_DIGEST, MODEL_SHA256, ModelFacts
 from priorwise.tracking.registry import CHAMPION, Registry, VersionFacts, check_name
 from priorwise.tracking.runs import RunTrack
-
-#: the gates a model has to pass, by the schema in its description
-GATES: dict[str, Sequence[Gate[SpectraCandidate]]] = {SCHEMA_NAME: SPECTRA_GATES}
-#: numbers of the evaluation that a version carries
-CARRIED = ("recall", "recall.low", "recall.high", "share_kept", "precision")
 
 
 @dataclass(frozen=True)
@@ -37,13 +32,15 @@ class Promote:
     Attributes
     ----------
     name : str
-        The registered model.
+        The registered model: priorwise-spectra, priorwise-rna, or another name. It holds models of
+        one pipeline only.
     action : str
         promote = judge a model and make it champion if it passes; rollback = back to the champion
         before; show = list versions and audit, change nothing.
     version : str
-        promote: auto = the model of the newest complete evaluate run; or a version of `name`, a run
-        id, models:/OTHER@alias or models:/OTHER/N (copied over with its tags), models:/m-ID.
+        promote: auto = the model of the newest complete evaluation (evaluate or rna_evaluate,
+        whichever judges models of this name); or a version of `name`, a run id, models:/OTHER@alias
+        or models:/OTHER/N (copied over with its tags), models:/m-ID.
         rollback: auto = the champion before; or the number of another past champion.
     force : bool
         Promote in spite of gates that failed, tagged as forced; a model that does not load is
@@ -90,6 +87,7 @@ def prepare(config: Promote, desk: Desk) -> Plan:
     if config.out:
         writable_file("out", Path(config.out))
     registry = Registry(desk.track.client, config.name)
+    holds = pipeline_of(registry)
     resolved, upstream = Resolved(registry), {}
     if config.action == "promote":
         challenger = find_challenger(config.version, registry, desk)
@@ -109,6 +107,7 @@ def prepare(config: Promote, desk: Desk) -> Plan:
         upstream=upstream,
         tags={"action": config.action, "registered.name": config.name},
         resolved=resolved,
+        schema=holds.schema if holds else "",
     )
 
 
@@ -143,21 +142,20 @@ def promote(plan: Plan, desk: Desk, track: RunTrack) -> None:
             registry.tag(challenger.version, decision.tags())
         _write_down(decision, config, track)
         raise BadInput(f"{challenger.called} is refused by load, always: {loaded.detail}")
-    candidate = candidate_facts(model, challenger.called, challenger.address, loaded, desk)
-    gates = GATES.get(candidate.schema)
-    if gates is None:
-        raise BadInput(f"{challenger.called}: no gates are known for schema {candidate.schema!r}")
-
-    cards: list[Card] = []
+    pipeline = _pipeline(model, challenger, registry)
+    candidate = pipeline.facts(model, challenger.called, challenger.address, loaded, desk)
+    cards: list[Card[Any]] = []
 
     def judge(version: VersionFacts, champion: VersionFacts | None) -> Judgement:
         facts = replace(candidate, called=f"version {version.version}", address=version.address)
-        other = champion_facts(champion, desk)
-        decision = decide(gates, facts, other, config.force)
+        other = pipeline.champion(champion, desk)
+        decision = decide(pipeline.gates, facts, other, config.force)
         evaluation, _ = judged_by(facts, other)
-        card = Card(config.name, version.version, facts, evaluation, decision, track.run_id)
+        card = pipeline.card(
+            config.name, version.version, facts, evaluation, decision, track.run_id
+        )
         cards.append(card)
-        return Judgement(decision, _version_tags(card, plan), card.short())
+        return Judgement(decision, _version_tags(card, pipeline, plan), card.short())
 
     claim = Claim(lambda: _enter(challenger, model, registry), judge)
     outcome = Succession(registry, track.run_id, say, desk.stop).promote(claim)
@@ -175,6 +173,26 @@ def promote(plan: Plan, desk: Desk, track: RunTrack) -> None:
     say(f"models:/{config.name}@{CHAMPION} is version {version}{was}: {decision.outcome}")
 
 
+def _pipeline(model: ModelFacts, challenger: Challenger, registry: Registry) -> Pipeline[Any]:
+    """The pipeline a model is of.
+
+    Raises
+    ------
+    BadInput
+        If it is of none, or the registered model holds those of another one.
+    """
+    schema = str(read_description(model.folder).get("schema", ""))
+    if schema not in PIPELINES:
+        raise BadInput(f"{challenger.called}: no gates are known for schema {schema!r}")
+    holds, found = pipeline_of(registry), PIPELINES[schema]
+    if holds and holds is not found:
+        raise BadInput(
+            f"{challenger.called} has schema {schema}, and {registry.name} holds models of "
+            f"{holds.schema} (expected another name, such as name={found.registered})"
+        )
+    return found
+
+
 def _enter(challenger: Challenger, model: ModelFacts, registry: Registry) -> VersionFacts:
     """Register the model, or find the version that it is."""
     if challenger.version:
@@ -186,7 +204,7 @@ def _enter(challenger: Challenger, model: ModelFacts, registry: Registry) -> Ver
     )
 
 
-def _version_tags(card: Card, plan: Plan) -> dict[str, str]:
+def _version_tags(card: Card[Any], pipeline: Pipeline[Any], plan: Plan) -> dict[str, str]:
     """What a version says of itself."""
     model, evaluation = card.model, card.evaluation
     found = evaluation.metrics if evaluation else {}
@@ -195,14 +213,14 @@ def _version_tags(card: Card, plan: Plan) -> dict[str, str]:
         MODEL_SHA256: model.sha256,
         "threshold": repr(model.threshold),
         "rule": model.rule or "default",
-        "polarity": model.polarity,
         "schema": model.schema,
         "training_run": model.training.run_id if model.training else "",
         "threshold_run": model.logged_by.run_id if model.logged_by else "",
         "evaluate_run": evaluation.run_id if evaluation else "",
         "eval.digest": evaluation.digest if evaluation else "",
         "fingerprint": plan.fingerprint,
-        **{name: f"{found[name]:.6g}" if name in found else "" for name in CARRIED},
+        **pipeline.own_tags(model),
+        **{name: f"{found[name]:.6g}" if name in found else "" for name in pipeline.carried},
     }
 
 
@@ -249,7 +267,8 @@ def show(plan: Plan, track: RunTrack) -> None:
     registry = plan.resolved.registry
     if not registry.exists():
         raise BadInput(f"name: there is no registered model {registry.name}")
-    table = version_table(registry.versions(), registry.aliases())
+    columns = (pipeline_of(registry) or SPECTRA).columns
+    table = version_table(registry.versions(), registry.aliases(), columns)
     say(table.to_string(index=False) if len(table) else f"{registry.name} has no version")
     say("\naudit of the champion:")
     for line in audit_lines(registry.trail()):

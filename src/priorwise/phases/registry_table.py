@@ -1,36 +1,40 @@
 """What `promote action=show` prints: versions side by side, and the audit."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from priorwise.tracking.audit import UNREADABLE, AuditEntry
 from priorwise.tracking.registry import VersionFacts
 
-#: heading -> tag of a version
-COLUMNS = {
-    "decision": "decision",
-    "recall": "recall",
-    "kept": "share_kept",
-    "precision": "precision",
-    "threshold": "threshold",
-    "rule": "rule",
-    "evaluated on": "eval.digest",
-}
+#: heading -> tag of a version, before and after those of the pipeline
+FIRST = {"decision": "decision"}
+LAST = {"threshold": "threshold", "rule": "rule", "evaluated on": "eval.digest"}
 SHORT = 8
 
 
-def version_table(versions: list[VersionFacts], aliases: dict[str, str]) -> pd.DataFrame:
-    """One row per version, newest first; all cells are text."""
+def version_table(
+    versions: list[VersionFacts], aliases: dict[str, str], judged: Mapping[str, str]
+) -> pd.DataFrame:
+    """One row per version, newest first; all cells are text.
+
+    Parameters
+    ----------
+    judged : mapping of heading -> tag
+        The pipeline's own columns.
+    """
+    columns = {**FIRST, **judged, **LAST}
     rows = []
     for facts in versions:
         named = [alias for alias, version in sorted(aliases.items()) if version == facts.version]
         row = {"version": facts.version, "alias": ", ".join(named)}
-        for heading, tag in COLUMNS.items():
+        for heading, tag in columns.items():
             row[heading] = _cell(heading, facts.tags.get(tag, ""))
         row["status"] = facts.status
         row["model"] = facts.model_id
         row["decided"] = facts.tags.get("decided.at", "")
         rows.append(row)
-    return pd.DataFrame(rows, columns=["version", "alias", *COLUMNS, "status", "model", "decided"])
+    return pd.DataFrame(rows, columns=["version", "alias", *columns, "status", "model", "decided"])
 
 
 def audit_lines(trail: list[AuditEntry]) -> list[str]:

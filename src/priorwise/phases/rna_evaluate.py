@@ -11,7 +11,7 @@ from priorwise.errors import BadInput
 from priorwise.phases.checks import at_least, probability_or_auto
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.logged_model import find_model
-from priorwise.phases.rna_data import data_folder
+from priorwise.phases.rna_data import read_rna
 from priorwise.plots.pairs import dot_plot, pair_precision_recall, pair_reliability
 from priorwise.plots.strict_f1 import f1_against_length, f1_by_family, f1_by_stratum
 from priorwise.rna.evaluation import MODEL, PartEvaluation, evaluate_part
@@ -121,11 +121,11 @@ def prepare(config: RnaEvaluate, desk: Desk) -> Plan:
     saved = load_saved_model(facts.folder)
     if saved.description.get("schema") != SCHEMA_NAME:
         raise BadInput(f"model: {config.model} is no RNA model")
-    pinned, table = inspect(data_folder(config.data, desk))
+    _, table = read_rna(config.data, desk)
     missing = [name for name in config.names if not table.n_labelled(name)]
     if len(missing) == len(config.names):
         raise BadInput(
-            f"{pinned.uri}: no sequence with a structure in {', '.join(config.names)} (partitions; "
+            f"{table.uri}: no sequence with a structure in {', '.join(config.names)} (partitions; "
             f"there are: {', '.join(table.partitions) or 'none'})"
         )
     if missing:
@@ -159,7 +159,7 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     threshold = float(config.threshold)
     training = training_rows(judged.saved, table, desk)
     with_rnafold = config.rnafold == "true" or (config.rnafold == "auto" and is_installed())
-    if not with_rnafold:
+    if config.rnafold == "auto" and not with_rnafold:
         say("RNAfold is left out (it needs the extra `rna`: pip install ViennaRNA==2.7.2)")
     metrics: dict[str, float] = {"threshold": threshold}
     lines = []
@@ -177,16 +177,13 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
         _keep(part, judged.saved, threshold, config, track)
     if not lines:
         raise BadInput(f"{table.uri}: no sequence is short enough (max_length, or the model's own)")
-    own = threshold == judged.saved.threshold and not config.max_length
     bound = {name: value for name, value in metrics.items() if np.isfinite(value)}
     if threshold == judged.saved.threshold:
         track.model_metrics(judged.facts.model_id, bound, "rna_data", table.digest)
     else:  # not what the model does in use: nothing may take it for that
         track.metrics(bound)
         say("at another threshold: these numbers stay with this run")
-    if not own:
-        track.tags({"partial": f"threshold {threshold:g}, max_length {config.max_length}"})
-    summary = pd.DataFrame(lines)
+    summary = pd.DataFrame(lines).astype({"n": int})
     track.text(summary.to_csv(index=False), "evaluation.csv")
     shown = summary.rename(columns=SHOWN)[["part", *SHOWN.values()]].dropna(axis=1, how="all")
     say(shown.to_string(index=False, float_format=lambda v: f"{v:.4f}"))

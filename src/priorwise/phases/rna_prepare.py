@@ -92,7 +92,8 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
             "data.source": config.source,
         }
     )
-    log_partitions(facts, config, track)
+    log_partitions(facts, track)
+    warn_of_small_cut(facts, work, config)
     log_overlaps(sequences_of(pinned, facts), track)
     say(f"the table is in {work.folder} (digest {facts.digest})")
 
@@ -163,7 +164,7 @@ def _slug(reason: str) -> str:
     return reason.replace(" ", "_").lower()
 
 
-def log_partitions(facts: RnaFacts, config: RnaPrepare, track: RunTrack) -> None:
+def log_partitions(facts: RnaFacts, track: RunTrack) -> None:
     """Print and log what each partition holds."""
     table = pd.DataFrame(
         [
@@ -191,6 +192,12 @@ def log_partitions(facts: RnaFacts, config: RnaPrepare, track: RunTrack) -> None
         for family, rows in facts.family_counts(name).items()
     ]
     track.text(pd.DataFrame(families).to_csv(index=False), "families.csv")
+
+
+def warn_of_small_cut(facts: RnaFacts, work: Work, config: RnaPrepare) -> None:
+    """Say if fewer rows than asked for could be cut out of the training partition."""
+    if work.read and any(record.partition == CUT for record in work.read.records):
+        return  # the files say what it is
     wanted = round(config.cut * (facts.n_rows(TRAINING) + facts.n_rows(CUT)))
     if facts.n_rows(CUT) < wanted:
         say(

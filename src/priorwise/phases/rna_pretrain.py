@@ -4,12 +4,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from priorwise.errors import BadInput, Interrupted
-from priorwise.phases.checks import probability_or_auto
+from priorwise.learn.network_folder import retell
 from priorwise.phases.desk import Desk, Plan, say
-from priorwise.phases.rna_data import data_folder
+from priorwise.phases.rna_data import read_rna
 from priorwise.phases.rna_fit import RnaJob, run_rna_job
 from priorwise.phases.rna_model import log_rna_model
 from priorwise.phases.rna_options import RnaPretrain
@@ -20,9 +21,9 @@ from priorwise.rna.features import feature_maps
 from priorwise.rna.history import METRICS_FILE, PublishedHistory, by_epoch, read_metrics
 from priorwise.rna.predict import predict
 from priorwise.rna.read_rows import load_rows
-from priorwise.rna.saved_model import load_saved_model
+from priorwise.rna.saved_model import load_saved_model, read_description
 from priorwise.rna.schema import CUT, SCHEMA_NAME
-from priorwise.rna.table import RnaFacts, inspect
+from priorwise.rna.table import RnaFacts
 from priorwise.rna.threshold import Example, ThresholdChoice, choose_threshold
 from priorwise.store.tables import open_pinned
 from priorwise.tracking.fingerprint import file_sha256, fingerprint
@@ -40,11 +41,7 @@ KEPT = (
 
 def prepare(config: RnaPretrain, desk: Desk) -> Plan:
     """Read and check the table."""
-    pinned, facts = inspect(data_folder(config.data, desk))
-    say(
-        f"{pinned.uri}: {facts.n_rows()} sequences (version {facts.version}, digest "
-        f"{facts.digest[:8]})"
-    )
+    _, facts = read_rna(config.data, desk)
     for parameter in ("train_partition", "val_partition"):
         _require(facts, parameter, config)
     return Plan(
@@ -142,24 +139,7 @@ def _log_outcome(result: FitResult, job: RnaJob, plan: Plan, track: RunTrack) ->
     track.artifact(result.last, "checkpoints")
     for name in (HISTORY, METRICS_FILE):
         track.artifact(folder / name)
-    network = folder / "model"
-    save_network(result.best, network, config.network(), _describe(plan, track.run_id, job))
-    choice = _calibrated(network, job)
-    threshold = probability_or_auto("threshold", config.threshold)
-    rule = "given" if threshold is not None else f"best strict F1 on {config.val_partition}"
-    if choice is not None:
-        track.text(choice.curve.to_csv(index=False), "threshold_curve.csv")
-        if threshold is None:
-            threshold = choice.decoder.threshold
-            save_network(
-                result.best,
-                network,
-                config.network(),
-                {**_describe(plan, track.run_id, job), "threshold": threshold, "rule": rule},
-            )
-            say(f"threshold {threshold:.2f}: strict F1 {choice.f1:.4f} on {config.val_partition}")
-            track.metrics({"threshold": threshold, "val_strict_f1_at_threshold": choice.f1})
-    log_rna_model(track, network)
+    log_rna_model(track, _finished_network(result, job, plan, track))
     metrics = by_epoch(read_metrics(folder / METRICS_FILE))
     for name, draw in FIGURES.items():
         target = {"target": config.ast_target_activation} if name == "lr_activation" else {}
@@ -173,6 +153,25 @@ def _log_outcome(result: FitResult, job: RnaJob, plan: Plan, track: RunTrack) ->
     track.tags({"checkpoint.path": best, "checkpoint.sha256": file_sha256(result.best)})
     value = result.best_metrics.get(config.monitor, float("nan"))
     say(f"kept: epoch {best_epoch + 1:.0f}, {config.monitor} {value:.4f} ({result.best.name})")
+
+
+def _finished_network(result: FitResult, job: RnaJob, plan: Plan, track: RunTrack) -> Path:
+    """The network folder of the kept epoch, with its threshold."""
+    config = plan.config
+    undecided, network = job.folder / "undecided", job.folder / "model"
+    description = _describe(plan, track.run_id, job)
+    save_network(result.best, undecided, config.network(), description)
+    choice = _calibrated(undecided, job)
+    decided = {}
+    if choice is not None:
+        track.text(choice.curve.to_csv(index=False), "threshold_curve.csv")
+    if choice is not None and config.threshold == "auto":
+        threshold = choice.decoder.threshold
+        decided = {"threshold": threshold, "rule": f"best strict F1 on {config.val_partition}"}
+        say(f"threshold {threshold:.2f}: strict F1 {choice.f1:.4f} on {config.val_partition}")
+        track.metrics({"threshold": threshold, "val_strict_f1_at_threshold": choice.f1})
+    retell(undecided, network, read_description(undecided), **decided)
+    return network
 
 
 def _describe(plan: Plan, run_id: str, job: RnaJob) -> dict[str, Any]:
@@ -196,21 +195,14 @@ def _describe(plan: Plan, run_id: str, job: RnaJob) -> dict[str, Any]:
 
 def _calibrated(network_folder: Path, job: RnaJob) -> ThresholdChoice | None:
     """Choose the threshold on the validation partition; None if it has no structures."""
-    model = load_saved_model(network_folder)
-    rows = job.validation
-    chosen = [
-        k
-        for k in range(len(rows))
-        if rows.labelled[k] and rows.partitions[k] == job.options.val_partition
-    ]
-    if not chosen:
+    rows, partition = job.validation, job.options.val_partition
+    chosen = rows.labelled & (np.array(rows.partitions) == partition)
+    if not chosen.any():
         return None
-    part = rows.take(chosen)
-    maps = feature_maps(part.sequences(), model.features)
-    return choose_threshold(
-        model.decoder,
-        (
-            Example(p.pairs, part.tokens_of_row(p.row), part.pairs_of_row(p.row))
-            for p in predict(model.network, part, maps)
-        ),
+    model = load_saved_model(network_folder)
+    examples = (
+        Example(found.pairs, rows.tokens_of_row(found.row), rows.pairs_of_row(found.row))
+        for found in predict(model.network, rows, job.validation_features)
+        if chosen[found.row]
     )
+    return choose_threshold(model.decoder, examples)

@@ -13,8 +13,8 @@ from priorwise.phases.arguments import parse
 from priorwise.phases.checks import at_least, writable_file
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.nested_runs import NestedRuns
+from priorwise.phases.rna_data import read_rna
 from priorwise.phases.rna_options import RnaPretrain
-from priorwise.rna.table import inspect
 from priorwise.tracking.fingerprint import fingerprint
 from priorwise.tracking.runs import RunTrack
 from priorwise.tracking.search import RunFacts
@@ -84,7 +84,7 @@ def prepare(config: RnaSweep, desk: Desk) -> Plan:
     if config.out:
         writable_file("out", Path(config.out))
     settings = [_training(config, alpha, weight, desk) for alpha, weight in config.grid()]
-    _, facts = inspect(rna_pretrain.data_folder(config.data, desk))
+    _, facts = read_rna(config.data, desk)
     return Plan(
         phase="rna_sweep",
         polarity="",

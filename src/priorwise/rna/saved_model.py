@@ -85,6 +85,17 @@ def read_description(folder: Path) -> dict[str, Any]:
         Decoder.from_dict({**description["decoder"], "threshold": description["threshold"]})
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{folder}: not a saved RNA model (decoder: {error})") from error
+    features, longest = description["features"], description["longest"]
+    if not isinstance(features, list) or not all(isinstance(name, str) for name in features):
+        raise BadInput(f"{folder}: not a saved RNA model (features: expected a list of names)")
+    if type(longest) is not int or longest < 0:
+        raise BadInput(f"{folder}: not a saved RNA model (longest: expected a number of bases)")
+    taken = description["architecture"].get("n_features", 0)
+    if taken != len(features):
+        raise BadInput(
+            f"{folder}: not a saved RNA model (the network takes {taken} feature maps, and "
+            f"{len(features)} are named)"
+        )
     return description
 
 
@@ -99,5 +110,8 @@ def build(architecture: dict[str, Any], state: dict[str, torch.Tensor]) -> RnaNe
     size = str(architecture.get("model_size"))
     if size not in SIZES:
         raise BadInput(f"weights do not fit the network (model_size {size!r} is unknown)")
-    layers = SIZES[size][2] + len(architecture.get("pair_dilations", ()))
+    dilations = architecture.get("pair_dilations", ())
+    if not isinstance(dilations, list | tuple):
+        raise BadInput("weights do not fit the network (pair_dilations: expected a list)")
+    layers = SIZES[size][2] + len(dilations)
     return build_network(lambda: RnaNetwork(**architecture), layers, state).eval()

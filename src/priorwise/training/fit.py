@@ -27,7 +27,9 @@ from priorwise.training.callbacks import (
 from priorwise.training.degenerate import DegenerateStop, Judge
 
 #: monitors that are better when smaller; all others are better when larger
-MINIMISED = frozenset({"train_loss", "val_loss", "nnpu_risk", "clamp_rate", "q_gap"})
+MINIMISED = frozenset(
+    {"train_loss", "val_loss", "val_loss_seed", "nnpu_risk", "clamp_rate", "q_gap"}
+)
 #: set for the ranks that Lightning starts, and to be forgotten after a fit
 RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
