@@ -132,7 +132,7 @@ table.round(3).dropna(axis=1, how="all")
 # very model evaluated, did it see none of the test sequences, how good is it on new families?
 
 # %%
-print(entry("promote", name="priorwise-rna", force="true"))
+print(entry("promote", name="priorwise-rna").replace(f"{WORK}/", ""))
 champion = client.get_model_version_by_alias("priorwise-rna", "champion")
 decision = champion.tags.get("decision")
 print(f"version {champion.version} is the champion; decision: {decision}")
