@@ -17,7 +17,7 @@ from priorwise.rna.decoding import Decoder
 from priorwise.rna.features import feature_maps
 from priorwise.rna.predict import predict, rows_of
 from priorwise.rna.saved_model import load_saved_model
-from priorwise.rna.structure import pairs_of
+from priorwise.rna.structure import CANONICAL, pairs_of
 from priorwise.serving.rna_package import FEATURE_PINS, RNA
 
 CLOSE = 1e-6
@@ -116,6 +116,18 @@ def test_params_change_the_answer_and_not_the_model(rna_model, rna_network):
     assert rna_model.predict(frame).equals(own)
     equal(own, in_process(rna_network, sequences, threshold=0.4, method="nested"))
     assert rna_model.predict(frame, params={"threshold": 1})["pairs"].tolist() == [[], []]
+
+
+def test_what_else_the_decoder_says_stays(tmp_path):
+    decoder = Decoder(method="greedy", canonical_only=True, noncanonical_penalty=0.1)
+    folder = tiny_network.network_folder(tmp_path / "network", decoder=decoder.to_dict())
+    model = packed(folder, tmp_path)
+    sequences = random_sequences([50, 60], seed=3)
+    for params in ({}, {"threshold": 0.35}, {"method": "nested"}):
+        found = model.predict(frame_of(*sequences), params=params)
+        equal(found, in_process(folder, sequences, **params))
+        for text, pairs in zip(sequences, found["pairs"], strict=True):
+            assert {text[i - 1] + text[j - 1] for i, j in pairs} <= CANONICAL, "counted from 1"
 
 
 def test_bad_params(rna_model):
