@@ -183,6 +183,8 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     else:  # not what the model does in use: nothing may take it for that
         track.metrics(bound)
         say("at another threshold: these numbers stay with this run")
+    if config.max_length:  # promotion wants to know of all sequences
+        track.tags({"partial": f"sequences of at most {config.max_length} bases"})
     summary = pd.DataFrame(lines).astype({"n": int})
     track.text(summary.to_csv(index=False), "evaluation.csv")
     shown = summary.rename(columns=SHOWN)[["part", *SHOWN.values()]].dropna(axis=1, how="all")
