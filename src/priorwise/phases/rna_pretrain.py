@@ -63,12 +63,12 @@ def _require(facts: RnaFacts, parameter: str, config: RnaPretrain) -> None:
         raise BadInput(
             f"{facts.uri}: no sequence of partition {partition} ({parameter}; there are: {there})"
         )
-    for name, there, what in (
+    for name, found, what in (
         ("structure_loss_weight", facts.n_labelled(partition), "structure"),
         ("pair_loss_weight", facts.n_pairs(partition), "base pair"),
     ):
         weight = getattr(config, name)
-        if weight and not there:
+        if weight and not found:
             raise BadInput(
                 f"{facts.uri}: no sequence of partition {partition} has a {what}, but {name} is "
                 f"{weight:g} (expected structures, or weights of 0 for pairs and structure)"
