@@ -33,6 +33,7 @@ from benchmarks.rna_data import Source, default_folder
 from benchmarks.rna_setting import Setting
 from benchmarks.rna_tables import Report
 from priorwise.errors import BadInput
+from priorwise.phases.rna_data import RnaPrepare
 
 PARTS: dict[str, Callable[[Setting], Report]] = {
     "goals": rna_goals.run,
@@ -58,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--seeds", type=int, default=0, help="how many; 0: the part's own number")
     command.add_argument("--threads", type=int, default=0, help="0: 1, and 2 in final")
     command.add_argument("--jobs", type=int, default=cores(), help="processes in ast, ablation")
+    command.add_argument("--cut", type=float, default=RnaPrepare.cut, help="CUT's share of TR0")
     command.add_argument("--limit", type=int, default=0, help="sequences of each partition; 0: all")
     command.add_argument("--epochs", type=int, default=0, help="0: the part's own number")
     command.add_argument("--rounds", type=int, default=0, help="of timings; 0: the part's own")
@@ -100,6 +102,7 @@ def settings(command: argparse.ArgumentParser, arguments: Sequence[str] | None) 
             seeds=given.seeds,
             threads=given.threads or THREADS.get(part, 1),
             jobs=given.jobs,
+            cut=given.cut,
             limit=given.limit,
             epochs=given.epochs,
             rounds=given.rounds,
@@ -121,6 +124,8 @@ def main(arguments: list[str] | None = None) -> None:
     names = command.parse_args(arguments).parts
     # of torch, inside Lightning
     warnings.filterwarnings("ignore", message=".*isinstance.treespec.*")
+    # the trainings that run side by side in forked processes use no Lance
+    warnings.filterwarnings("ignore", message="lance is not fork-safe.*")
     try:
         for name, setting in zip(names, every, strict=True):
             PARTS[name](setting)

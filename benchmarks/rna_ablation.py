@@ -33,6 +33,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "pairs alone": {"mlm_loss_weight": 0.0, "structure_loss_weight": 0.0},
     "constant rate after the warmup": {"lr_scheduler_type": "constant"},
     "linear decay": {"lr_scheduler_type": "linear"},
+    "pairs from masked input (published)": {"structure_input": "masked"},
     "learned positions": {"positions": "learned"},
     "average of weights, .99": {"ema_decay": 0.99},
     "average of weights, .999": {"ema_decay": 0.999},

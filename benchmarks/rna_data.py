@@ -6,7 +6,7 @@ Nothing is made up where a file is missing: the benchmark ends with a line that 
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,18 +14,15 @@ import numpy as np
 import pandas as pd
 
 from priorwise.rna.alphabet import normalise
-from priorwise.rna.clusters import RELATED, clusters, whole_clusters
+from priorwise.rna.partitions import cut_out
 from priorwise.rna.records import RnaRecord
 from priorwise.rna.rows import RnaRows
-from priorwise.rna.schema import CUT, TRAINING
 from priorwise.rna.structure import pairs_of
 
 ROOT = Path(__file__).resolve().parents[1]
 BPRNA, ARCHIVE = "bprna.csv", "archiveII.csv"
 #: bases of the longest sequence of bpRNA that is used
 LONGEST = 99
-#: share of TR0 that is cut out by similarity, and validated with
-CUT_SHARE = 0.07
 
 
 def default_folder() -> Path:
@@ -70,32 +67,22 @@ class Source:
 
 
 @lru_cache(maxsize=4)
-def bprna(path: Path, longest: int, cut_seed: int) -> RnaRows:
-    """All rows of at most `longest` bases, with the cut in a partition of its own.
+def bprna(path: Path, longest: int, cut: float, cut_seed: int) -> RnaRows:
+    """All rows of at most `longest` bases; CUT is cut out of TR0 as `rna_prepare` does it.
 
     Parameters
     ----------
     path : pathlib.Path
         CSV with columns id, sequence, structure, source, partition.
-    longest, cut_seed : int
+    longest : int
+    cut : float
+        Share of TR0.
+    cut_seed : int
     """
     table = _read(path, ("id", "sequence", "structure", "partition"))
     families = table["source"] if "source" in table else pd.Series("", index=table.index)
     records = _records(table, families, table["partition"], longest)
-    return RnaRows.build(with_cut(records, CUT_SHARE, cut_seed))
-
-
-def with_cut(records: list[RnaRecord], share: float, seed: int) -> list[RnaRecord]:
-    """Cut a share out of the training partition, as `rna_prepare` does.
-
-    No sequence of CUT is related to one that stays in the training partition.
-    """
-    training = [k for k, record in enumerate(records) if record.partition == TRAINING]
-    groups = clusters([records[k].sequence for k in training], RELATED)
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-    out = whole_clusters(groups, round(share * len(training)), rng)
-    cut = {k for k, chosen in zip(training, out, strict=True) if chosen}
-    return [replace(r, partition=CUT) if k in cut else r for k, r in enumerate(records)]
+    return RnaRows.build(cut_out(records, cut, cut_seed))
 
 
 def archive(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 #: published methods are grey, ours blue
 OURS, OTHERS = "tab:blue", "0.55"
@@ -78,6 +79,7 @@ def dots(
         if bounds and column in bounds:
             axes.axvline(bounds[column], ls="--", lw=1, color="black")
         axes.set(xlabel=label)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.grid(alpha=0.3)
     every[0].set_yticks(list(places.values()), list(places))
     every[0].set_ylim(0.4, len(order) + 0.6)

@@ -1,9 +1,10 @@
 """Part `goals`: the seed's small model on real labels, judged as the seed asks for.
 
-model_size small, bilinear pair head, learned positions, loss weights 1.0/0.8/1.5, focal loss: as
-the seed has it, but with this project's pair head and normaliser. TR0 is trained on, VL0 judged
-after each epoch. Pair precision, recall and F1 are those of all cells i < j, j - i >= 4 together,
-at the published threshold of .35, before anything is decoded.
+model_size small, bilinear pair head, learned positions, everything learned from masked sequences,
+loss weights 1.0/0.8/1.5, focal loss: as the seed has it, but with this project's symmetric pair
+head, and the loss divided by the pairs. TR0 is trained on, VL0 judged after each epoch. Pair
+precision, recall and F1 are those of all cells i < j, j - i >= 4 together, at the published
+threshold of .35, before anything is decoded.
 """
 
 import pandas as pd
@@ -21,6 +22,7 @@ OPTIONS = {
     "model_size": "small",
     "pair_head": "bilinear",
     "positions": "learned",
+    "structure_input": "masked",
     "num_epochs": 5,
     "batch_size": 16,
     "learning_rate": 5e-4,

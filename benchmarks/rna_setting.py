@@ -10,6 +10,7 @@ import yaml
 from benchmarks.report import cores
 from benchmarks.rna_data import LONGEST, ROOT, Source, bprna, part
 from priorwise.errors import BadInput
+from priorwise.phases.rna_data import RnaPrepare
 from priorwise.phases.rna_options import RnaPretrain
 from priorwise.rna.rows import RnaRows
 
@@ -33,6 +34,8 @@ class Setting:
     threads, jobs : int
         Threads of a training on its own; processes of one thread each where trainings run side by
         side.
+    cut : float
+        Share of TR0 that is cut out by similarity, and validated with.
     limit : int
         At most so many sequences of each partition; 0 = what the part takes by itself.
     epochs, rounds : int
@@ -54,6 +57,7 @@ class Setting:
     seeds: int = 0
     threads: int = 1
     jobs: int = field(default_factory=cores)
+    cut: float = RnaPrepare.cut
     limit: int = 0
     epochs: int = 0
     rounds: int = 0
@@ -66,7 +70,7 @@ class Setting:
 
     def rows(self, *partitions: str, limit: int = 0) -> RnaRows:
         """Rows of bpRNA; `limit` is the part's own, and gives way to that of the command."""
-        every = bprna(self.source.bprna(), LONGEST, CUT_SEED)
+        every = bprna(self.source.bprna(), LONGEST, self.cut, CUT_SEED)
         return part(every, partitions, self.limit or limit, CUT_SEED)
 
     def options(self, base: Mapping[str, Any], **more: Any) -> RnaPretrain:

@@ -147,7 +147,7 @@ def shown(table: pd.DataFrame) -> str:
 def _number(value: float) -> str:
     """Four significant digits at least, and no more decimals than that needs."""
     if not np.isfinite(value):
-        return ""
+        return "" if np.isnan(value) else str(value)
     if abs(value) >= 100:
         return f"{value:.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.4f}"

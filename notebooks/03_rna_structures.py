@@ -37,7 +37,7 @@ import pandas as pd
 import priorwise
 
 #: training sequences; the test of this notebook sets a smaller number
-ROWS = int(os.environ.get("PRIORWISE_NOTEBOOK_ROWS", "2000"))
+ROWS = int(os.environ.get("PRIORWISE_NOTEBOOK_ROWS", "800"))
 PROJECT = Path(priorwise.__file__).parents[2]
 WORK = Path(tempfile.mkdtemp(prefix="priorwise-"))
 STORE = f"sqlite:///{WORK / 'mlflow.db'}"
@@ -77,8 +77,8 @@ def newest(phase: str) -> mlflow.entities.Run:
 
 
 mlflow.set_tracking_uri(STORE)
+_ = entry("rna_prepare")
 client = mlflow.MlflowClient()
-entry("rna_prepare")
 
 # %% [markdown]
 # ## 1. The table
@@ -132,7 +132,7 @@ table.round(3).dropna(axis=1, how="all")
 # very model evaluated, did it see none of the test sequences, how good is it on new families?
 
 # %%
-print(entry("promote", name="priorwise-rna", force="true"))
+print(entry("promote", name="priorwise-rna").replace(f"{WORK}/", ""))
 champion = client.get_model_version_by_alias("priorwise-rna", "champion")
 decision = champion.tags.get("decision")
 print(f"version {champion.version} is the champion; decision: {decision}")
