@@ -357,6 +357,24 @@ def test_what_structures_are_learned_from(rows, tmp_path, spied, monkeypatch, st
     assert (whole.nucleotides - masked.nucleotides).abs().max() > 1e-4
 
 
+def test_pair_logits_start_at_the_share_of_pairs_among_known_structures(rows, tmp_path, spied):
+    trained(rows, tmp_path, num_epochs=1, learning_rate=1e-12)
+    pairs = cells = 0
+    for k in np.flatnonzero(rows[0].labelled):
+        n = int(rows[0].lengths[k])
+        cells += sum(n - apart for apart in range(4, n))
+        pairs += len(rows[0].pairs_of_row(k))
+    assert 0 < rows[0].labelled.sum() < N_TRAIN
+    bias = spied[0][0].network.pairs.out.bias.item()
+    assert bias == pytest.approx(np.log(pairs / (cells - pairs)), rel=1e-4)
+
+
+def test_too_few_rows_for_sparse_training(rows, tmp_path):
+    few = rows[0].take([0, 1]), rows[1]
+    with pytest.raises(BadInput, match="^ast_target_activation: 0.4: .* of 2 row"):
+        trained(few, tmp_path, use_ast=True)
+
+
 # --- the machine ----------------------------------------------------------------------------------
 
 

@@ -120,6 +120,9 @@ def test_a_value_from_python_is_checked_too(name):
             "mlm_loss_weight, structure_loss_weight, pair_loss_weight: all are 0",
         ),
         ({"features": "bpp", "pair_head": "bilinear"}, "features: only pair_head=conv"),
+        ({"val_partition": "TR0"}, "train_partition, val_partition: TR0, TR0"),
+        ({"val_partition": "CUT"}, "train_partition, val_partition: TR0, CUT"),
+        ({"train_partition": "CUT"}, "train_partition, val_partition: CUT, VL0"),
     ],
 )
 def test_values_that_do_not_go_together(parameters, what):

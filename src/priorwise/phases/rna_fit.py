@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from priorwise.errors import BadInput
 from priorwise.learn.batches import KeyedBatches
 from priorwise.learn.loader import RowLoader
 from priorwise.learn.recorder import Recorder
@@ -83,7 +84,10 @@ class RnaJob:
             return None
         target = options.ast_target_activation
         revisit = REVISIT_SLACK * int(np.ceil(1 / target))
-        return SparseSelection(len(self.train), target, seed=options.seed, revisit=revisit)
+        try:
+            return SparseSelection(len(self.train), target, seed=options.seed, revisit=revisit)
+        except ValueError as error:
+            raise BadInput(f"ast_target_activation: {target:g}: {error}") from error
 
     def order(self, selection: SparseSelection | None) -> KeyedBatches:
         """Order of the training rows."""
@@ -119,7 +123,7 @@ def run_rna_job(job: RnaJob, recorder: Recorder, stop: StopRequest) -> FitResult
     problem = warmup_problem(options.warmup_steps, total)
     if problem:
         say(f"warning: {problem}")
-    cells = np.maximum(job.train.lengths - 3, 0)
+    cells = np.maximum(job.train.lengths[job.train.labelled] - 3, 0)
     share = len(job.train.pairs) / max(float((cells * (cells - 1) / 2).sum()), 1.0)
     module = RnaModule(
         options.network(),

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 from priorwise.errors import BadInput
 from priorwise.phases.checks import at_least, probability_or_auto, within
 from priorwise.rna.baselines import Parameters
+from priorwise.rna.schema import CUT
 
 MONITORS = (
     *("selection_f1", "val_strict_f1", "cut_strict_f1", "val_ap", "val_pair_f1", "val_loss"),
@@ -168,6 +169,11 @@ class RnaPretrain:
             within(name, getattr(self, name), 0, 1e6)
         if not any(getattr(self, name) for name in weights):
             raise BadInput(f"{', '.join(weights)}: all are 0 (expected one to train for)")
+        if len({self.train_partition, self.val_partition, CUT}) < 3:
+            raise BadInput(
+                f"train_partition, val_partition: {self.train_partition}, {self.val_partition} "
+                f"(expected two different ones, and not {CUT}, which is validated with anyway)"
+            )
         if self.monitor not in MONITORS:
             raise BadInput(f"monitor: {self.monitor} (expected one of {', '.join(MONITORS)})")
         probability_or_auto("threshold", self.threshold)

@@ -10,6 +10,7 @@ import pandas as pd
 from priorwise.errors import BadInput, Interrupted
 from priorwise.learn.network_folder import retell
 from priorwise.phases.desk import Desk, Plan, say
+from priorwise.phases.rna_checks import check_rows
 from priorwise.phases.rna_data import read_rna
 from priorwise.phases.rna_fit import RnaJob, run_rna_job
 from priorwise.phases.rna_model import log_rna_model
@@ -62,17 +63,16 @@ def _require(facts: RnaFacts, parameter: str, config: RnaPretrain) -> None:
         raise BadInput(
             f"{facts.uri}: no sequence of partition {partition} ({parameter}; there are: {there})"
         )
-    wanted = [
-        name
-        for name in ("pair_loss_weight", "structure_loss_weight")
-        if getattr(config, name) > 0 and not facts.n_labelled(partition)
-    ]
-    if wanted:
-        raise BadInput(
-            f"{facts.uri}: no sequence of partition {partition} has a structure, but "
-            f"{wanted[0]} is {getattr(config, wanted[0]):g} (expected structures, or weights of 0 "
-            "for pairs and structure)"
-        )
+    for name, found, what in (
+        ("structure_loss_weight", facts.n_labelled(partition), "structure"),
+        ("pair_loss_weight", facts.n_pairs(partition), "base pair"),
+    ):
+        weight = getattr(config, name)
+        if weight and not found:
+            raise BadInput(
+                f"{facts.uri}: no sequence of partition {partition} has a {what}, but {name} is "
+                f"{weight:g} (expected structures, or weights of 0 for pairs and structure)"
+            )
 
 
 def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
@@ -115,9 +115,7 @@ def _job(plan: Plan, folder: Path) -> RnaJob:
         )
     if config.max_samples and config.max_samples < len(train):
         train = train.take(range(config.max_samples))
-    for name, rows in (("train_partition", train), ("val_partition", validation)):
-        if not len(rows):
-            raise BadInput(f"{facts.uri}: {name}: no sequence has at most {longest} bases")
+    check_rows(config, train, validation)
     cut = validation.partitions.count(CUT)
     say(
         f"{len(train)} sequences to train on ({len(train.pairs)} pairs), "
