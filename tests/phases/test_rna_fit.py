@@ -7,8 +7,9 @@ import signal
 import numpy as np
 import pytest
 import torch
+from tests.reference import rna_losses as losses
 from tests.reference import schedules
-from tests.rna.made import hairpins, joined
+from tests.rna.made import as_reference, hairpins, joined
 
 from priorwise.errors import BadInput, Interrupted
 from priorwise.learn.batches import KeyedBatches
@@ -18,8 +19,11 @@ from priorwise.phases import rna_fit
 from priorwise.phases.rna_fit import RnaJob, run_rna_job, workers
 from priorwise.phases.rna_options import RnaPretrain
 from priorwise.rna import module as module_file
+from priorwise.rna.batches import assemble
 from priorwise.rna.checkpoint import kept_weights
+from priorwise.rna.masking import VALIDATION
 from priorwise.rna.module import RnaModule
+from priorwise.rna.network import RnaNetwork
 
 N_TRAIN, EPOCHS, STEPS = 50, 2, 7
 #: dropout, weight decay and clipping are on: they must not disturb a resume
@@ -183,6 +187,7 @@ def test_sparse_training_keeps_to_its_target_from_the_first_epoch(rows, tmp_path
     assert notes.column("ast_longest_wait")[-1] < 12  # 4 / .4, rounded up
     assert notes.column("ast_unseen")[0] == 30 and notes.column("ast_unseen")[-1] == 0
     job = job_of(rows, tmp_path, **SPARSE)
+    assert job.selection().revisit == 12
     assert type(job.order(job.selection())) is SelectedBatches
     assert job.steps_per_epoch() == per_epoch == 7
     # and fewer tokens went through the network
@@ -194,14 +199,14 @@ def test_the_selection_learns_the_loss_of_each_row(rows, tmp_path, spied):
     still = {"learning_rate": 1e-12, "dropout": 0.0}
     trained(rows, tmp_path, **SPARSE, **still, num_epochs=1)
     module = spied[0][0]
-    losses = np.array(module.selection.state_dict()["loss"])
+    kept = np.array(module.selection.state_dict()["loss"])
     for _, batch, _ in spied:
         with torch.no_grad():
             sums = module.objective.sums(module._answer(batch), batch)
         own = module.objective.losses(sums).total
-        np.testing.assert_allclose(losses[batch.row], own.numpy(), rtol=1e-4)
+        np.testing.assert_allclose(kept[batch.row], own.numpy(), rtol=1e-4)
     seen = np.concatenate([batch.row for _, batch, _ in spied])
-    assert np.isnan(np.delete(losses, seen)).all() and np.ptp(losses[seen]) > 0.1
+    assert np.isnan(np.delete(kept, seen)).all() and np.ptp(kept[seen]) > 0.1
 
 
 def test_samples_per_second_are_those_of_the_clock(rows, tmp_path, monkeypatch):
@@ -278,6 +283,59 @@ def test_losses_and_accuracies_of_validation_leave_the_cut_out(rows, tmp_path):
     assert found[1]["selection_f1"] == found[1]["val_strict_f1"]
 
 
+def reference_metrics(network, rows, batch, tokens_of_structure, scale=None):
+    """Metrics of one giant batch by plain Python."""
+    with torch.no_grad():
+        answer = network(tokens_of_structure, batch.present)
+        letters = network.nucleotides(network.hidden(batch.masked))
+    sequences = as_reference(rows, answer._replace(nucleotides=letters), batch)
+    return losses.metrics(sequences, OPTIONS.pair_threshold, **(scale or {}))
+
+
+def test_validation_is_of_the_kept_weights_on_whole_sequences(rows, tmp_path):
+    """And nucleotides are told from masked ones; all sequences together, whatever the batches."""
+    options = {"num_epochs": 1, "ema_decay": 0.9, "batch_size": 4, "pair_loss_weight": 2.0}
+    result, notes = trained(rows, tmp_path, **options)
+    network = RnaNetwork(**OPTIONS.network()).eval()
+    network.load_state_dict(kept_weights(result.last))
+    own = rows[1].of_partition("VL0")
+    batch = assemble(rows[1], range(len(own)), seed=OPTIONS.seed, epoch=VALIDATION)
+    wanted = reference_metrics(network, own, batch, batch.tokens, {"weights": (1.0, 0.8, 2.0)})
+    for name, value in wanted.items():
+        assert notes.epochs[0][f"val_{name}"] == pytest.approx(value, rel=1e-4), name
+    seed = reference_metrics(network, own, batch, batch.tokens, {"normalizer": "cells"})
+    assert notes.epochs[0]["val_loss_seed"] == pytest.approx(seed["loss"], rel=1e-4)
+    assert wanted["mlm_accuracy"] < 1 and seed["loss"] < wanted["loss"]
+
+
+def test_metrics_of_training_are_of_all_its_steps(rows, tmp_path):
+    """With weights that stay what they are, those of one giant batch."""
+    still = {"num_epochs": 1, "learning_rate": 1e-12, "dropout": 0.0}
+    result, notes = trained(rows, tmp_path, **still)
+    network = RnaNetwork(**OPTIONS.network()).eval()
+    network.load_state_dict(kept_weights(result.last))
+    batch = assemble(rows[0], range(N_TRAIN), seed=OPTIONS.seed, epoch=0)
+    for name, value in reference_metrics(network, rows[0], batch, batch.tokens).items():
+        assert notes.epochs[0][f"train_{name}"] == pytest.approx(value, rel=1e-4), name
+
+
+def test_gradients_are_clipped(rows, tmp_path, monkeypatch):
+    norms = []
+
+    def on_before_zero_grad(self, optimizer):
+        grads = [p.grad.norm() for p in self.network.parameters() if p.grad is not None]
+        norms.append(float(torch.stack(grads).norm()) if grads else None)
+
+    monkeypatch.setattr(RnaModule, "on_before_zero_grad", on_before_zero_grad)
+    for clip in (0.05, 1e6):
+        norms.clear()
+        trained(rows, tmp_path / str(clip), num_epochs=1, grad_clip=clip)
+        found = [norm for norm in norms if norm]
+        assert len(found) >= STEPS - 1
+        assert all((norm <= clip * 1.001) and (norm > 0.9 * clip or clip > 1) for norm in found)
+    assert max(found) > 1
+
+
 def test_validation_says_the_same_of_the_same_weights(rows, tmp_path):
     """Published: other bases were hidden in every validation."""
     _, notes = trained(rows, tmp_path, num_epochs=2, learning_rate=1e-15, warmup_steps=0)
@@ -297,8 +355,6 @@ def test_the_average_follows_the_weights(rows, tmp_path, monkeypatch):
     result, _ = trained(rows, tmp_path, ema_decay=0.6, num_epochs=2)
     state = read(result.last)["state_dict"]
     torch.manual_seed(OPTIONS.seed)
-    from priorwise.rna.network import RnaNetwork
-
     average = RnaNetwork(**OPTIONS.network()).pairs.out.weight.detach().double().numpy()
     for step, weight in enumerate(path, start=1):
         decay = min(0.6, (step + 1) / (step + 10))
