@@ -85,6 +85,7 @@ bench-rna: export OMP_WAIT_POLICY = PASSIVE
 bench-rna: setup ## the RNA pipeline beside the published modules (real data; hours: see the README)
 	"$(BIN)/python" -m pip install --quiet --editable '.[dev,rna]'
 	"$(BIN)/python" -m benchmarks.rna goals published speed ast ablation final
+	"$(BIN)/python" -m benchmarks.rna final --features bpp
 
 clean: ## remove .venv and caches; runs (mlflow.db, mlruns) and tables (.priorwise) stay
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
