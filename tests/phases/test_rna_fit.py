@@ -378,6 +378,23 @@ def test_training_does_not_depend_on_what_was_drawn_before(rows, tmp_path):
     assert not all(torch.equal(v, states[2][k]) for k, v in states[0].items())
 
 
+def test_dropout_is_another_one_in_every_step_of_every_epoch(rows, tmp_path, monkeypatch):
+    """Keyed, so that a resume finds it again."""
+    keys = []
+    original = RnaModule.training_step
+
+    def training_step(self, batch, batch_idx):
+        keys.append(torch.initial_seed())
+        return original(self, batch, batch_idx)
+
+    monkeypatch.setattr(RnaModule, "training_step", training_step)
+    for seed in (1, 1, 2):
+        trained(rows, tmp_path / str(len(keys)), seed=seed)
+    one, again, other = np.split(np.array(keys), 3)
+    assert one.tolist() == again.tolist()
+    assert len(set(one.tolist()) | set(other.tolist())) == 2 * EPOCHS * STEPS
+
+
 def test_a_short_training_learns(rows, tmp_path):
     given = {"num_epochs": 6, "learning_rate": 5e-3, "pair_channels": 8}
     _, notes = trained(rows, tmp_path, **given)
