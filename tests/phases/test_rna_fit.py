@@ -464,7 +464,9 @@ def test_half_precision_on_a_processor_without_it(rows, tmp_path, monkeypatch, c
     for able in (True, False):
         for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
             monkeypatch.setattr(torch.cpu, name, lambda able=able: able)
-        assert rna_fit.low_precision(dataclasses.replace(OPTIONS, fp16=True)) == able
+        assert (
+            rna_fit.low_precision(dataclasses.replace(OPTIONS, fp16=True, pair_channels=16)) == able
+        )
         assert ("no bfloat16" in capsys.readouterr().out) == (not able)
     assert not rna_fit.low_precision(OPTIONS)
 

@@ -28,6 +28,8 @@ from priorwise.training.fit import FitPlan, FitResult, fit
 
 #: batches whose rows are sorted by length together, so that little is padded
 WINDOW = 16
+#: gradients of bfloat16 convolutions of other widths come out as NaN (torch 2.13 on a CPU)
+BFLOAT16_CHANNELS = 16
 #: sparse training sees every row again within this many times the least possible
 REVISIT_SLACK = 4
 #: of the line after each epoch
@@ -99,7 +101,13 @@ class RnaJob:
 
 def low_precision(options: RnaPretrain) -> bool:
     """Whether the convolutional head may compute in bfloat16 on this machine's processor."""
-    if not options.fp16 or torch.cuda.is_available():
+    if not options.fp16 or torch.cuda.is_available() or options.pair_head != "conv":
+        return False
+    if options.pair_channels % BFLOAT16_CHANNELS:
+        say(
+            f"fp16=true: pair_channels={options.pair_channels} is no multiple of "
+            f"{BFLOAT16_CHANNELS}, so training is in float32"
+        )
         return False
     able = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     if not able:

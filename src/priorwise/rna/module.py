@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 
+from priorwise.errors import BadInput
 from priorwise.learn.schedules import Kind, scheduler
 from priorwise.learn.sparse import SparseSelection
 from priorwise.rna.batches import RnaBatch
@@ -139,6 +140,11 @@ class RnaModule(LightningModule):
         answer = self._answer(batch)
         sums = self.objective.sums(answer, batch)
         total = self.objective.losses(sums.over_all()).total
+        if not bool(torch.isfinite(total)):
+            raise BadInput(
+                f"the loss is not finite in epoch {self.current_epoch + 1}, step {batch_idx + 1}: "
+                "the training diverged (try a lower learning_rate, more warmup_steps)"
+            )
         with torch.no_grad():
             self._train.add(answer, batch, sums)
             if self.selection is not None:
