@@ -141,11 +141,11 @@ def test_dropout_acts_in_training_only():
     assert not torch.equal(whole(tokens), whole(tokens))
 
 
-def test_both_branches_of_a_layer_are_dropped_in_training():
-    layer = EncoderLayer(16, 2, 24, 0.3, "rotary").train()
+def test_branches_of_a_layer_are_dropped_in_training():
+    layer, wide = EncoderLayer(16, 2, 24, 0.3, "rotary").train(), []
     layer.dropout.p = 1.0
-    with torch.no_grad():
-        layer.narrow.bias.zero_()
+    layer.narrow.register_forward_pre_hook(lambda module, given: wide.append(given[0]))
     x = torch.randn(1, 6, 16)
     wanted = layer.after_feed_forward(layer.after_attention(x))
     torch.testing.assert_close(layer(x, torch.ones(1, 6, dtype=torch.bool)), wanted)
+    assert not wide[0].any() and layer.narrow.bias.any()
