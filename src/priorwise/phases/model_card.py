@@ -1,5 +1,6 @@
 """The model card: what a registered model is, in Markdown, from facts alone."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Generic
@@ -16,7 +17,7 @@ terms{and_those}, hold for them, too.
 
 
 @dataclass(frozen=True)
-class Card(Generic[C]):
+class Card(ABC, Generic[C]):
     """What a card is made from; a pipeline adds its words.
 
     Attributes
@@ -88,25 +89,25 @@ class Card(Generic[C]):
         ]
         return "\n\n".join(lines)
 
+    @abstractmethod
     def about(self) -> str:
         """What the model says, in one or two sentences."""
-        raise NotImplementedError
 
+    @abstractmethod
     def of_threshold(self, rule: str) -> Iterator[str]:
         """What the threshold does."""
-        raise NotImplementedError
 
+    @abstractmethod
     def of_evaluation(self, judged: Evaluation) -> Iterator[str]:
         """What the evaluation found."""
-        raise NotImplementedError
 
+    @abstractmethod
     def in_short(self, judged: Evaluation) -> str:
         """The same in one line."""
-        raise NotImplementedError
 
+    @abstractmethod
     def loading(self) -> Iterator[str]:
         """Lines of Python that ask the loaded `model`."""
-        raise NotImplementedError
 
     def more_of_training(self) -> Iterator[str]:
         """What else there is to say of where the model comes from."""

@@ -1,6 +1,7 @@
 """What is known of a model that is to become champion, of every pipeline: records, no server."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar
@@ -68,7 +69,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class Candidate(ABC):
     """A model, where it comes from, and how it was judged; a pipeline adds what is its own.
 
     Attributes
@@ -114,17 +115,17 @@ class Candidate:
         """The evaluations that count, newest first."""
         return [e for e in self.evaluations if not any(evaluation_reasons(self, e))]
 
+    @abstractmethod
     def flaws(self, evaluation: Evaluation) -> Iterator[str]:
         """Why an evaluation of a complete run does not count in this pipeline."""
-        raise NotImplementedError
 
+    @abstractmethod
     def summary(self, evaluation: Evaluation) -> str:
         """What an evaluation found, in a few words."""
-        raise NotImplementedError
 
+    @abstractmethod
     def evaluate_on(self, table: str) -> str:
         """Parameters of the command that evaluates a model on a table."""
-        raise NotImplementedError
 
 
 C = TypeVar("C", bound=Candidate)
