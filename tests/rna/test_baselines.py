@@ -13,11 +13,11 @@ from priorwise.errors import BadInput
 from priorwise.rna.alphabet import normalise
 from priorwise.rna.baselines import (
     FEWEST_FOR_WORKERS,
-    copy_nearest,
     each_pair_probabilities,
     pair_probabilities,
     rnafold,
 )
+from priorwise.rna.copying import copy_nearest
 from priorwise.rna.scoring import StrictScores
 from priorwise.rna.structure import pairs_of
 

@@ -1,6 +1,6 @@
 """How well a model predicts unseen structures, beside RNAfold and a copy of the nearest."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -248,12 +248,12 @@ def _keep(
     """Put predictions, tables and figures of a partition on the run."""
     name = part.partition
     track.text(predictions(part).to_csv(index=False), f"predictions_{name}.csv")
-    families = part.by_family(config.resamples)
-    track.text(families.to_csv(index=False), f"by_family_{name}.csv")
+    tables = {"by_family": part.by_family(config.resamples)}
     if np.isfinite(part.similarity).all():
-        similar = part.by_similarity(config.resamples)
-        track.text(similar.to_csv(index=False), f"by_similarity_{name}.csv")
-    for figure_name, figure in figures(part, saved, threshold, config.resamples):
+        tables["by_similarity"] = part.by_similarity(config.resamples)
+    for kind, table in tables.items():
+        track.text(table.to_csv(index=False), f"{kind}_{name}.csv")
+    for figure_name, figure in figures(part, saved, threshold, tables):
         track.figure(figure, f"{figure_name}_{name}")
 
 
@@ -281,9 +281,9 @@ def predictions(part: PartEvaluation) -> pd.DataFrame:
 
 
 def figures(
-    part: PartEvaluation, saved: SavedRnaModel, threshold: float, resamples: int
+    part: PartEvaluation, saved: SavedRnaModel, threshold: float, tables: Mapping[str, pd.DataFrame]
 ) -> Iterator[tuple[str, Figure]]:
-    """Figures of a partition, by name."""
+    """Figures of a partition, by name; `tables` are by_family and, where known, by_similarity."""
     name = part.partition
     said = f"{name}, {len(part.rows)} sequences"
     bins = pd.DataFrame(part.cells.reliability())
@@ -291,11 +291,11 @@ def figures(
     curve = pd.DataFrame(part.cells.curve())
     ap = part.cells.average_precision()
     yield "precision_recall", pair_precision_recall(curve, threshold, ap, f"Pairs of {said}")
-    yield "by_family", f1_by_family(part.by_family(resamples), f"Families of {said}")
+    yield "by_family", f1_by_family(tables["by_family"], f"Families of {said}")
     yield "by_length", f1_against_length(part.by_length(), f"F1 against length, {said}")
-    if np.isfinite(part.similarity).all():
+    if "by_similarity" in tables:
         what = "similarity to the nearest training sequence"
-        table = part.by_similarity(resamples)
+        table = tables["by_similarity"]
         yield "by_similarity", f1_by_stratum(table, what, f"Familiar and new, {said}")
     f1 = part.scores[MODEL].f1
     median = int(np.argsort(f1, kind="stable")[len(f1) // 2])

@@ -1,4 +1,4 @@
-"""What a model has to beat: ViennaRNA, and copying the structure of the nearest known sequence."""
+"""Many sequences through ViennaRNA: minimum free energy structures and pair probabilities."""
 
 import multiprocessing
 import os
@@ -97,52 +97,6 @@ def each_pair_probabilities(
     """
     fold = partial(ensembles, parameters=checked(parameters))
     return _each(fold, sequences, workers, f"pair probabilities, {parameters}")
-
-
-def copy_nearest(
-    sequences: Sequence[str], training: Sequence[str], pairs: Sequence[NDArray[np.integer]]
-) -> list[NDArray[np.int32]]:
-    """The pairs of the nearest training sequence of the same length: memory without a model.
-
-    Nearest is what differs at the fewest positions (Hamming); of several the first.
-
-    Parameters
-    ----------
-    sequences : sequence of str
-        Normalised.
-    training : sequence of str
-        Normalised, all with a known structure.
-    pairs : sequence of numpy.ndarray of shape (n_pairs, 2)
-        Of each training sequence.
-
-    Returns
-    -------
-    list of numpy.ndarray of shape (n_pairs, 2), int32
-        No pairs where no training sequence has that length.
-    """
-    if len(training) != len(pairs):
-        raise ValueError(f"pairs: expected {len(training)} structures, got {len(pairs)}")
-    known = _by_length(training)
-    found = [np.empty((0, 2), np.int32)] * len(sequences)
-    for length, (asked, letters) in _by_length(sequences).items():
-        if length not in known:
-            continue
-        others, theirs = known[length]
-        for place, row in zip(asked, letters, strict=True):
-            nearest = others[int((theirs != row).sum(axis=1).argmin())]
-            found[place] = np.asarray(pairs[nearest], np.int32)
-    return found
-
-
-def _by_length(sequences: Sequence[str]) -> dict[int, tuple[list[int], NDArray[np.uint8]]]:
-    """Per length the places of its sequences, and their letters, one row each."""
-    places: dict[int, list[int]] = {}
-    for place, sequence in enumerate(sequences):
-        places.setdefault(len(sequence), []).append(place)
-    return {
-        length: (here, np.array([list(sequences[k].encode()) for k in here], np.uint8))
-        for length, here in places.items()
-    }
 
 
 def _each(

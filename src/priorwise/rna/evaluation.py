@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from priorwise.rna.baselines import copy_nearest, rnafold
+from priorwise.rna.baselines import rnafold
 from priorwise.rna.cells import CellCounts, cells_of
+from priorwise.rna.copying import copy_nearest
 from priorwise.rna.decoding import Decoder
 from priorwise.rna.features import feature_maps
 from priorwise.rna.predict import predict
@@ -136,13 +137,13 @@ def evaluate_part(
     scores = {MODEL: StrictScores.of(predicted, true)}
     similarity, exact = np.full(len(rows), np.nan, np.float32), -1
     if training is not None:
-        known = training.take(training.labelled)
+        known, trained_on = training.take(training.labelled), training.sequences()
         copied = copy_nearest(
             sequences, known.sequences(), [known.pairs_of_row(k) for k in range(len(known))]
         )
         scores[COPY] = StrictScores.of(copied, true)
-        _, similarity = nearest(training.sequences(), sequences)
-        seen = set(training.sequences())
+        _, similarity = nearest(trained_on, sequences)
+        seen = set(trained_on)
         exact = sum(sequence in seen for sequence in sequences)
     if with_rnafold:
         scores[RNAFOLD] = StrictScores.of(rnafold(sequences), true)
