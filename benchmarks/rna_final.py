@@ -1,42 +1,43 @@
 """Part `final`: the best that 30 minutes on 2 cores give, and the test partitions, once.
 
-Trained on TR0 (at most 99 nt) by configs/rna_cpu.yaml, with features by configs/rna_bpp.yaml. The
-epoch is chosen on VL0 and CUT, the threshold on VL0; TS0 and NEW are looked at once, at the end. If
-the recipe would not fit into the budget on this machine, it gets fewer epochs, and that is said.
+Trained on TR0 (at most 99 nt) by configs/rna_cpu.yaml, with features by configs/rna_bpp.yaml: one
+training for each of --jobs, with seeds that follow each other, and their mean answer as the model,
+as `rna_ensemble` makes it. The epochs and the reading are chosen on VL0 and CUT, the threshold on
+VL0; TS0 and NEW are looked at once, at the end. If the recipe would not fit into the budget on this
+machine, it gets fewer epochs, and that is said.
 
-Kept under the output folder: final/ (with features final_bpp/): the network folder `model`, the
-history, the published metrics file, the checkpoints, the curve of the threshold.
+Kept under the output folder: final/ (with features final_bpp/): the network folder `model`, what
+was tried for the reading and the threshold; and for each seed the history, the published metrics
+file, the checkpoints.
 
 With --checkpoint no training: a network folder, or a checkpoint of a training by the same recipe.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks.report import own_arithmetic, run_jobs
 from benchmarks.rna_final_tables import figure_of, goals_of, methods_table, strata_table
-from benchmarks.rna_runs import Trained, scratch, train, validated
+from benchmarks.rna_runs import scratch, train, validated
 from benchmarks.rna_setting import Setting
 from benchmarks.rna_tables import Goal, Report, present
+from priorwise.phases.rna_finish import finish, together
 from priorwise.phases.rna_fit import RnaJob
 from priorwise.phases.rna_options import RnaPretrain
 from priorwise.plots.metrics_figures import summary
 from priorwise.plots.strict_f1 import f1_by_stratum
-from priorwise.rna.checkpoint import save_network
 from priorwise.rna.decoding import Decoder
 from priorwise.rna.evaluation import PartEvaluation, evaluate_part
 from priorwise.rna.features import feature_maps
 from priorwise.rna.history import METRICS_FILE, by_epoch, read_metrics
-from priorwise.rna.predict import predict
 from priorwise.rna.rows import RnaRows
 from priorwise.rna.saved_model import SavedRnaModel, load_saved_model
-from priorwise.rna.schema import SCHEMA_NAME
 from priorwise.rna.scoring import StrictScores
-from priorwise.rna.threshold import Example, choose_threshold
 from priorwise.rna.viennarna import is_installed
 
 PARTITIONS = ("VL0", "CUT", "TS0", "NEW")
@@ -66,6 +67,28 @@ class Clock:
         return time.process_time() - self._cpu
 
 
+@dataclass(frozen=True)
+class Member:
+    """A training that becomes part of the model.
+
+    Attributes
+    ----------
+    seed, epochs : int
+    checkpoint : pathlib.Path
+        Of the best epoch.
+    metrics : dict
+        Of that epoch.
+    cpu : float
+        Seconds.
+    """
+
+    seed: int
+    checkpoint: Path
+    metrics: dict[str, float]
+    epochs: int
+    cpu: float
+
+
 def run(setting: Setting) -> Report:
     """Train or load, evaluate, show."""
     torch.set_num_threads(setting.threads)
@@ -76,21 +99,24 @@ def run(setting: Setting) -> Report:
     options = _options(setting, with_features)
     figures = {}
     if setting.checkpoint is None:
-        done, used = _trained(options, training, validation, folder, setting, clock)
-        _save(done.result.best, options, folder, training, validation)
-        metrics = by_epoch(read_metrics(folder / METRICS_FILE))
-        drawn = summary(metrics, f"{name}: TR0, VL0 and CUT")
-        figures |= {"_training": drawn} if drawn is not None else {}
+        members, used = _trained(options, training, validation, folder, setting, clock)
+        _save([m.checkpoint for m in members], options, folder, training, validation)
+        for member in members:
+            metrics = by_epoch(read_metrics(folder / f"seed_{member.seed}" / METRICS_FILE))
+            drawn = summary(metrics, f"{name}, seed {member.seed}: TR0, VL0 and CUT")
+            figures |= {f"_training_{member.seed}": drawn} if drawn is not None else {}
     else:
         used = [f"not trained here: {setting.checkpoint}"]
         if not setting.checkpoint.is_dir():
-            _save(setting.checkpoint, options, folder, training, validation)
+            _save([setting.checkpoint], options, folder, training, validation)
     given = setting.checkpoint
     model = load_saved_model(given if given is not None and given.is_dir() else folder / "model")
     used += [
-        f"{len(training)} sequences of TR0, {len(validation)} of VL0 and CUT; {setting.threads} "
-        f"thread(s); features: {', '.join(model.features) or 'none'}; decoder: "
-        f"{model.decoder.method}, threshold {model.threshold:.2f}"
+        f"{len(training)} sequences of TR0, {len(validation)} of VL0 and CUT; {setting.jobs} "
+        f"training(s) at once; features: {', '.join(model.features) or 'none'}; decoder: "
+        f"{model.decoder.method}, threshold {model.threshold:.2f}, penalty of pairs other than AU, "
+        f"GC, GU {model.decoder.noncanonical_penalty:g}, share of thermodynamics "
+        f"{model.folding_weight:g}",
     ]
     parts = [_evaluated(model, setting, part, training) for part in PARTITIONS]
     parts = [part for part in parts if part is not None]
@@ -125,31 +151,51 @@ def _trained(
     folder: Path,
     setting: Setting,
     clock: Clock,
-) -> tuple[Trained, list[str]]:
-    """Train within the budget; the training, and what to say of it."""
-    sets, workers = options.feature_sets, setting.threads
-    maps = [feature_maps(r.sequences(), sets, workers=workers) for r in (training, validation)]
+) -> tuple[list[Member], list[str]]:
+    """Train the members side by side within the budget; what to say of it."""
+    first = RnaJob(options, training, validation, folder)
+    first.sources()  # folds the sequences, where that is wanted
     before = clock.wall
-    job = RnaJob(options, training, validation, folder, *maps)
-    epochs = affordable(job, USABLE * 60 * setting.minutes - before)
+    with own_arithmetic():
+        epochs = affordable(first, USABLE * 60 * setting.minutes - before)
     said = []
     if epochs < options.num_epochs:
         said.append(
             f"{epochs} epochs instead of the recipe's {options.num_epochs}: more would not fit "
             f"into {setting.minutes:g} minutes on this machine"
         )
-        job = replace(job, options=replace(options, num_epochs=epochs, patience=epochs))
-    done = train(job)
-    best = done.result.best_metrics
+    seeds = range(options.seed, options.seed + setting.jobs)
+    jobs = [_member_job(first, seed, min(epochs, options.num_epochs)) for seed in seeds]
+    members = run_jobs(_member, jobs, setting.jobs, f"{len(jobs)} trainings of one thread")
     minutes = clock.wall / 60
     inside = "within" if minutes <= setting.minutes else "NOT within"
-    return done, [
+    cpu = clock.cpu + sum(member.cpu for member in members if len(members) > 1)
+    return members, [
         *said,
         f"trained for {minutes:.1f} min of wall clock ({before:.0f} s of it before the training: "
-        f"data, features, cut), {clock.cpu / 60:.1f} min of CPU: {inside} {setting.minutes:g} min",
-        f"kept: epoch {best['best_epoch'] + 1:.0f} of {len(done.history)}, {options.monitor} "
-        f"{best.get(options.monitor, float('nan')):.4f}; seed {options.seed}",
+        f"data, pair probabilities, cut), {cpu / 60:.1f} min of CPU: {inside} "
+        f"{setting.minutes:g} min",
+        *(
+            f"seed {m.seed}: kept epoch {m.metrics['best_epoch'] + 1:.0f} of {m.epochs}, "
+            f"{options.monitor} {m.metrics.get(options.monitor, float('nan')):.4f}"
+            for m in members
+        ),
     ]
+
+
+def _member_job(first: RnaJob, seed: int, epochs: int) -> RnaJob:
+    """The training of one member; what ViennaRNA says of the rows is the same for all."""
+    options = replace(first.options, seed=seed, num_epochs=epochs, patience=epochs)
+    job = replace(first, options=options, folder=first.folder / f"seed_{seed}")
+    job.__dict__.update({k: v for k, v in vars(first).items() if k in RnaJob.MAPS})
+    return job
+
+
+def _member(job: RnaJob) -> Member:
+    """Train one; in a process of its own, as a rule."""
+    done = train(job)
+    best = done.result.best
+    return Member(job.options.seed, best, done.result.best_metrics, len(done.history), done.cpu)
 
 
 def affordable(job: RnaJob, seconds: float) -> int:
@@ -160,7 +206,6 @@ def affordable(job: RnaJob, seconds: float) -> int:
     chosen = np.sort(rng.permutation(len(job.train))[:TRIAL])
     judged = np.sort(rng.permutation(len(job.validation))[: TRIAL // 4])
     train_rows, validation_rows = job.train.take(chosen), job.validation.take(judged)
-    sets = job.options.feature_sets
     trial_options = replace(job.options, num_epochs=1, warmup_steps=0)
     with scratch() as folder:
         trial = replace(
@@ -169,8 +214,6 @@ def affordable(job: RnaJob, seconds: float) -> int:
             train=train_rows,
             validation=validation_rows,
             folder=folder,
-            train_features=feature_maps(train_rows.sequences(), sets),
-            validation_features=feature_maps(validation_rows.sequences(), sets),
         )
         done = train(trial)
     judging = max(done.wall - done.seconds, 0) / len(judged)
@@ -179,37 +222,25 @@ def affordable(job: RnaJob, seconds: float) -> int:
 
 
 def _save(
-    checkpoint: Path, options: RnaPretrain, folder: Path, training: RnaRows, validation: RnaRows
+    checkpoints: Sequence[Path],
+    options: RnaPretrain,
+    folder: Path,
+    training: RnaRows,
+    validation: RnaRows,
 ) -> None:
-    """Write the network folder, with the threshold that is best on VL0."""
-    job = RnaJob(options, training, validation, folder)
+    """Write the network folder, with what is chosen on VL0 and CUT."""
     description = {
         "phase": "rna_pretrain",
-        "schema": SCHEMA_NAME,
         "training_run": "",
-        "decoder": job.decoder().to_dict(),
-        "threshold": job.decoder().threshold,
-        "rule": "given",
-        "features": list(options.feature_sets),
-        "longest": options.max_len - 2 if options.positions == "learned" else 0,
         "training_data": f"{len(training):,} sequences of TR0 ({len(training.pairs):,} pairs)",
         "train_partition": "TR0",
     }
-    target = folder / "model"
-    save_network(checkpoint, target, options.network(), description)
-    if options.threshold != "auto":
-        return
-    model = load_saved_model(target)
-    choice = choose_threshold(model.decoder, _examples(model, validation.of_partition("VL0")))
-    choice.curve.to_csv(folder / "threshold_curve.csv", index=False)
-    description |= {"threshold": choice.decoder.threshold, "rule": "best strict F1 on VL0"}
-    save_network(checkpoint, target, options.network(), description)
-
-
-def _examples(model: SavedRnaModel, rows: RnaRows) -> Iterator[Example]:
-    maps = feature_maps(rows.sequences(), model.features)
-    for found in predict(model.network, rows, maps):
-        yield Example(found.pairs, rows.tokens_of_row(found.row), rows.pairs_of_row(found.row))
+    job = RnaJob(options, training, validation, folder)
+    trained = together([job.trained(path, description) for path in checkpoints])
+    finished = finish(trained, options, validation, job.validation_maps, folder)
+    for name, choice in (("reading", finished.reading), ("threshold_curve", finished.threshold)):
+        if choice is not None:
+            choice.table.to_csv(folder / f"{name}.csv", index=False)
 
 
 def _seed_goals(model: SavedRnaModel, rows: RnaRows) -> list[Goal]:

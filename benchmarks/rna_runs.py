@@ -25,9 +25,10 @@ from priorwise.rna.batches import FeatureMaps, assemble
 from priorwise.rna.cells import average_precision, cells_of
 from priorwise.rna.checkpoint import kept_weights
 from priorwise.rna.decoding import Decoder
+from priorwise.rna.ensemble import AnyRnaNetwork
 from priorwise.rna.history import METRICS_FILE, PublishedHistory
 from priorwise.rna.module import SEED_SCALE
-from priorwise.rna.network import RnaNetwork, architecture
+from priorwise.rna.network import architecture
 from priorwise.rna.rows import RnaRows
 from priorwise.rna.saved_model import build
 from priorwise.rna.scoring import StrictScores
@@ -85,7 +86,7 @@ class Trained:
         """Wall clock of the training alone, without validation."""
         return float((len(self.job.train) / self.history["samples_per_second"]).sum())
 
-    def network(self, *, last: bool = False) -> RnaNetwork:
+    def network(self, *, last: bool = False) -> AnyRnaNetwork:
         """The network of the best epoch, or of the last one."""
         path = self.result.last if last else self.result.best
         return build(architecture(**self.job.options.network()), kept_weights(path))
@@ -159,7 +160,7 @@ def decoded(found: Iterable[tuple[int, Probabilities]], rows: RnaRows) -> dict[s
 
 @torch.no_grad()
 def validated(
-    network: RnaNetwork,
+    network: AnyRnaNetwork,
     rows: RnaRows,
     seed: int,
     *,

@@ -28,6 +28,7 @@ PHASES = (
     "import_checkpoint",
     "rna_prepare",
     "rna_pretrain",
+    "rna_ensemble",
     "rna_evaluate",
     "rna_sweep",
     "plot_metrics",

@@ -16,14 +16,17 @@ from priorwise.learn.batches import KeyedBatches
 from priorwise.learn.sparse_batches import SelectedBatches
 from priorwise.learn.stopping import StopRequest
 from priorwise.phases import rna_fit
+from priorwise.phases.rna_finish import USUAL_FOLDING_WEIGHT
 from priorwise.phases.rna_fit import RnaJob, run_rna_job, workers
 from priorwise.phases.rna_options import RnaPretrain
 from priorwise.rna import module as module_file
-from priorwise.rna.batches import assemble
+from priorwise.rna.alphabet import C, G
+from priorwise.rna.batches import FeatureMaps, assemble
 from priorwise.rna.checkpoint import kept_weights
 from priorwise.rna.masking import VALIDATION
 from priorwise.rna.module import RnaModule
 from priorwise.rna.network import RnaNetwork
+from priorwise.rna.predict import predict
 
 N_TRAIN, EPOCHS, STEPS = 50, 2, 7
 #: dropout, weight decay and clipping are on: they must not disturb a resume
@@ -287,7 +290,7 @@ def reference_metrics(network, rows, batch, tokens_of_structure, scale=None):
     """Metrics of one giant batch by plain Python."""
     with torch.no_grad():
         answer = network(tokens_of_structure, batch.present)
-        letters = network.nucleotides(network.hidden(batch.masked))
+        letters = network.nucleotide_logits(batch.masked)
     sequences = as_reference(rows, answer._replace(nucleotides=letters), batch)
     return losses.metrics(sequences, OPTIONS.pair_threshold, **(scale or {}))
 
@@ -401,6 +404,50 @@ def test_a_short_training_learns(rows, tmp_path):
     for name in ("train_loss", "train_pair_loss", "train_structure_loss"):
         assert notes.column(name)[-1] < 0.9 * notes.column(name)[0], name
     assert notes.column("val_ap")[-1] > 2 * notes.column("val_ap")[0]
+
+
+def pairing_g_with_c(sequences, parameter_sets):
+    """In place of ViennaRNA: every G pairs with every C, half the time."""
+    if not parameter_sets:
+        return None
+    maps = FeatureMaps(len(sequences), len(parameter_sets))
+    for row, sequence in enumerate(sequences):
+        g, c = (np.array([base == letter for base in sequence]) for letter in "GC")
+        cells = 0.5 * (np.outer(g, c) | np.outer(c, g)).astype(np.float32)
+        for place in range(len(parameter_sets)):
+            maps.put(row, place, cells)
+    return maps
+
+
+def test_what_a_teacher_says_is_learned_beside_the_tasks(rows, tmp_path, monkeypatch, spied):
+    monkeypatch.setattr(rna_fit, "feature_maps", pairing_g_with_c)
+    options = {"teacher": "bpp", "teacher_loss_weight": 3.0, "num_epochs": 6, "pair_channels": 8}
+    result, notes = trained(rows, tmp_path, learning_rate=5e-3, **options)
+    module, batch, _ = spied[0]
+    assert batch.teacher is not None and batch.features is None
+    assert module.folding_weight == USUAL_FOLDING_WEIGHT
+    given = dataclasses.replace(OPTIONS, teacher="bpp", pair_channels=8)
+    network = RnaNetwork(**given.network()).eval()
+    network.load_state_dict(kept_weights(result.last))
+    said, hoped = [], []
+    for found in predict(network, rows[1]):
+        n = len(found.folded)
+        i, j = np.triu_indices(n, 4)
+        said.append(found.folded[i, j])
+        first, second = (rows[1].tokens_of_row(found.row)[k] for k in (i, j))
+        hoped.append(((first == G) & (second == C)) | ((first == C) & (second == G)))
+    said, hoped = np.concatenate(said), np.concatenate(hoped)
+    assert said[hoped].mean() > 3 * said[~hoped].mean()
+    # the teacher is not part of the losses that are compared between training and validation
+    epoch = notes.epochs[EPOCHS]
+    parts = [epoch[f"train_{name}_loss"] for name in ("mlm", "structure", "pair")]
+    assert epoch["train_loss"] == pytest.approx(np.dot(parts, (1.0, 0.8, 1.5)), rel=1e-5)
+
+
+def test_without_a_teacher_or_features_there_is_one_opinion(rows, tmp_path):
+    assert job_of(rows, tmp_path).folding_weight() == 0
+    assert job_of(rows, tmp_path, folding_weight="0.4").folding_weight() == 0
+    assert job_of(rows, tmp_path, folding_weight="0.4", features="bpp").folding_weight() == 0.4
 
 
 @pytest.mark.parametrize("structure_input", ["whole", "masked"])

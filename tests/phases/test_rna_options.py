@@ -27,6 +27,8 @@ BAD = {
     "pair_channels": ["0", "-8", *NO_INTEGER],
     "pair_dilations": ["", "0", "1,,2", "1;2", "-1", "1.5", "1,129", "one", "1,2,", "²"],
     "features": ["", "bpp,bpp", "turner2004,turner2004", "turner1999", "none,bpp", "turner2004,"],
+    "teacher": ["", "bpp,bpp", "turner1999", "none,bpp", "turner2004,"],
+    "teacher_loss_weight": ["-1", "1e7", *NO_NUMBER],
     "structure_input": ["half", ""],
     "num_epochs": ["0", "-1", *NO_INTEGER],
     "patience": ["0", "-1", *NO_INTEGER],
@@ -54,11 +56,15 @@ BAD = {
     "threshold": ["-0.1", "1.1", "nan", "best", ""],
     "decoding": ["mea", ""],
     "canonical_only": ["2", ""],
+    "folding_weight": ["-0.1", "1.1", "nan", "best", ""],
+    "noncanonical_penalty": ["-0.1", "1.1", "nan", "best", ""],
     "log_system_metrics": ["2", ""],
     "seed": ["-1", *NO_INTEGER],
 }
 #: any text: whether such a table, partition, run, file or folder is there is seen later
 TEXT = {"data", "train_partition", "val_partition", "resume", "config", "out"}
+#: checked, but not by their type
+TEXT_VALUES = {"features", "teacher", "threshold", "folding_weight", "noncanonical_penalty"}
 BAD_EVALUATE = {
     "partitions": ["", ",", " , "],
     "max_length": ["-1", *NO_INTEGER],
@@ -100,7 +106,7 @@ def test_no_parameter_is_forgotten_here():
     assert {field.name for field in fields(RnaEvaluate)} == set(BAD_EVALUATE) | text
 
 
-@pytest.mark.parametrize("name", [n for n in BAD if n not in ("features", "threshold")])
+@pytest.mark.parametrize("name", [n for n in BAD if n not in TEXT_VALUES])
 def test_a_value_from_python_is_checked_too(name):
     """Benchmarks and notebooks make options without a command line."""
     types = {field.name: type(field.default) for field in fields(RnaPretrain)}
@@ -120,6 +126,8 @@ def test_a_value_from_python_is_checked_too(name):
             "mlm_loss_weight, structure_loss_weight, pair_loss_weight: all are 0",
         ),
         ({"features": "bpp", "pair_head": "bilinear"}, "features: only pair_head=conv"),
+        ({"teacher": "bpp", "pair_head": "bilinear"}, "teacher: only pair_head=conv"),
+        ({"teacher": "bpp", "features": "bpp"}, "teacher: a network with features"),
         ({"val_partition": "TR0"}, "train_partition, val_partition: TR0, TR0"),
         ({"val_partition": "CUT"}, "train_partition, val_partition: TR0, CUT"),
         ({"train_partition": "CUT"}, "train_partition, val_partition: CUT, VL0"),
@@ -184,4 +192,7 @@ def test_options_make_a_network():
     small = {"model_size": "tiny", "pair_channels": 4, "pair_dilations": "1,2"}
     for options in (RnaPretrain(**small), RnaPretrain(**small, pair_head="bilinear")):
         RnaNetwork(**options.network())
-    assert RnaNetwork(**RnaPretrain(**small, features="bpp").network()).pairs.given.in_features == 3
+    one = RnaNetwork(**RnaPretrain(**small, features="bpp").network())
+    assert one.pairs.given.in_features == 3 and one.pairs.folding is None
+    taught = RnaNetwork(**RnaPretrain(**small, teacher="turner2004").network())
+    assert taught.pairs.given is None and taught.pairs.folding is not None

@@ -26,6 +26,7 @@ ENTRIES = (
     "import_checkpoint",
     "rna_prepare",
     "rna_pretrain",
+    "rna_ensemble",
     "rna_evaluate",
     "rna_sweep",
     "plot_metrics",

@@ -2,7 +2,8 @@
 
 A sequence is a dictionary: `letters` (bases, 9), `loops` (bases, 5) and `pairs` (bases, bases) are
 logits; `asked` and `kinds` are the labels of each base, None where there is none; `true` is the set
-of pairs, None if the structure is not known.
+of pairs, None if the structure is not known; `folding` are the logits of the second pair output,
+and `teacher` (bases, bases) the probabilities that it has to learn, None without a teacher.
 """
 
 import math
@@ -46,28 +47,44 @@ def pair_loss(logit, positive, alpha=0.75, gamma=2.0, focal=True):
 
 
 def sums(sequence, **form):
-    """mlm, asked, structure, known, pair, pairs, cells: as the columns of `RnaSums`."""
+    """mlm, asked, structure, known, pair, pairs, cells, folding, folded: as in `RnaSums`."""
     mlm, asked, _ = entropies(sequence["letters"], sequence["asked"])
     structure, known, _ = entropies(sequence["loops"], sequence["kinds"])
     cells = counted(sequence)
     pair = sum(pair_loss(logit, positive, **form) for logit, positive in cells)
     pairs = sum(positive for _, positive in cells)
-    return [mlm, asked, structure, known, pair, pairs, len(cells)]
+    return [mlm, asked, structure, known, pair, pairs, len(cells), *folding(sequence)]
+
+
+def folding(sequence):
+    """Cross-entropy against the teacher's probabilities, and their sum."""
+    if sequence["teacher"] is None:
+        return [0.0, 0.0]
+    n, entropy, total = len(sequence["pairs"]), 0.0, 0.0
+    for i in range(n):
+        for j in range(i + MIN_LOOP + 1, n):
+            logit, goal = sequence["folding"][i][j], sequence["teacher"][i][j]
+            entropy += goal * math.log1p(math.exp(-logit)) + (1 - goal) * math.log1p(
+                math.exp(logit)
+            )
+            total += goal
+    return [entropy, total]
 
 
 def losses(sequences, weights=(1.0, 0.8, 1.5), normalizer="positives", **form):
-    """Total, and its three parts, each a mean over all sequences together."""
-    mlm, asked, structure, known, pair, pairs, cells = (
+    """Total of three tasks, its parts, and that of the teacher: means over all together."""
+    mlm, asked, structure, known, pair, pairs, cells, entropy, folded = (
         sum(column) for column in zip(*(sums(s, **form) for s in sequences), strict=True)
     )
     number = pairs if normalizer == "positives" else cells
     parts = [mlm / max(asked, 1), structure / max(known, 1), pair / max(number, 1)]
-    return [sum(w * part for w, part in zip(weights, parts, strict=True)), *parts]
+    total = sum(w * part for w, part in zip(weights, parts, strict=True))
+    return [total, *parts, entropy / max(folded, 1)]
 
 
 def metrics(sequences, threshold, **settings):
     """What an epoch over these sequences is told to be."""
-    total, mlm, structure, pair = losses(sequences, **settings)
+    total, mlm, structure, pair, _ = losses(sequences, **settings)
     _, asked, letters = map(
         sum, zip(*(entropies(s["letters"], s["asked"]) for s in sequences), strict=True)
     )

@@ -1,5 +1,7 @@
 """Sequences, batches and networks that tests are made with."""
 
+import dataclasses
+
 import numpy as np
 import torch
 
@@ -68,9 +70,19 @@ def random_answer(rows, seed=0, width=None):
     width = width or -(-int(rows.lengths.max()) // 8) * 8
     letters = rng.normal(size=(len(rows), width, 9)) * 2
     loops = rng.normal(size=(len(rows), width, 5)) * 2
-    pairs = rng.normal(size=(len(rows), width, width)) * 3
-    pairs = (pairs + pairs.transpose(0, 2, 1)) / 2
-    return RnaAnswer(*(torch.tensor(x, dtype=torch.float32) for x in (letters, loops, pairs)))
+    maps = rng.normal(size=(2, len(rows), width, width)) * 3
+    pairs, folding = (maps + maps.transpose(0, 1, 3, 2)) / 2
+    logits = (letters, loops, pairs, folding)
+    return RnaAnswer(*(torch.tensor(x, dtype=torch.float32) for x in logits))
+
+
+def with_teacher(batch, seed=0):
+    """A batch with made-up pair probabilities to learn, symmetric; also where nothing is."""
+    rng = np.random.default_rng(seed)
+    width = batch.present.shape[1]
+    cells = rng.random((len(batch.row), width, width)) ** 4
+    teacher = torch.tensor((cells + cells.transpose(0, 2, 1)) / 2, dtype=torch.float32)
+    return dataclasses.replace(batch, teacher=teacher)
 
 
 def as_reference(rows, answer, batch):
@@ -89,6 +101,12 @@ def as_reference(rows, answer, batch):
                 "kinds": kinds,
                 "true": set(map(tuple, rows.pairs_of_row(row).tolist()))
                 if batch.labelled[k]
+                else None,
+                "folding": answer.folding[k, :n, :n].double().tolist()
+                if answer.folding is not None
+                else None,
+                "teacher": batch.teacher[k, :n, :n].double().tolist()
+                if batch.teacher is not None
                 else None,
             }
         )

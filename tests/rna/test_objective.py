@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 from tests.reference import rna_losses as plain
-from tests.rna.made import as_reference, batch_of, random_answer, random_rows, record
+from tests.rna.made import (
+    as_reference,
+    batch_of,
+    random_answer,
+    random_rows,
+    record,
+    with_teacher,
+)
 
 from priorwise.rna.batches import assemble
 from priorwise.rna.masking import IGNORED
@@ -49,10 +56,12 @@ def unlabelled(rows):
     return RnaRows.build([dataclasses.replace(r, pairs=None) for r in rows.records()])
 
 
+@pytest.mark.parametrize("taught", [True, False])
 @pytest.mark.parametrize("form", FORMS)
-def test_sums_and_losses_equal_the_reference(form):
+def test_sums_and_losses_equal_the_reference(form, taught):
     rows = random_rows()
     batch, answer = batch_of(rows), random_answer(rows)
+    batch = with_teacher(batch) if taught else batch
     objective = RnaObjective(**form)
     settings = in_plain_words(objective)
     loss = {name: settings[name] for name in ("alpha", "gamma", "focal")}
@@ -102,6 +111,29 @@ def test_no_gradient_outside_the_cells_that_count():
             assert moved.tolist() == (batch.loops[k] != IGNORED).tolist()
             moved = (answer.nucleotides.grad[k].numpy() != 0).any(-1)
             assert moved.tolist() == (batch.labels[k] != IGNORED).tolist()
+
+
+def test_the_teacher_is_heard_of_real_bases_alone_and_needs_no_known_structure():
+    rows = random_rows()
+    batch, answer = with_teacher(batch_of(rows)), with_gradients(random_answer(rows))
+    objective = RnaObjective()
+    objective.losses(objective.sums(answer, batch).over_all()).folding.backward()
+    assert answer.pairs.grad is None or not answer.pairs.grad.any()
+    for k, row in enumerate(batch.row.tolist()):
+        i, j = np.indices(answer.folding.shape[1:])
+        counts = (j - i >= 4) & (j < int(rows.lengths[row]))
+        assert (answer.folding.grad[k].numpy() != 0).tolist() == counts.tolist()
+
+
+def test_a_teacher_that_is_met_leaves_no_gradient():
+    rows = random_rows()
+    batch = with_teacher(batch_of(rows))
+    answer = random_answer(rows)
+    met = torch.logit(batch.teacher.clamp(1e-6, 1 - 1e-6))
+    answer = with_gradients(answer._replace(folding=met))
+    objective = RnaObjective()
+    objective.losses(objective.sums(answer, batch).over_all()).folding.backward()
+    assert float(answer.folding.grad.abs().max()) < 1e-5
 
 
 @pytest.mark.parametrize("value", [1e4, -1e4, float("inf"), float("nan")])
@@ -180,12 +212,12 @@ def test_without_structures_only_the_masked_bases_teach(form):
 def test_structures_without_a_pair_that_counts(form, structure):
     """False positives are not free: cells still teach; where there are none, the loss is 0."""
     rows = RnaRows.build([RnaRecord("", "A" * len(structure), pairs_of(structure))])
-    batch, answer = batch_of(rows), with_gradients(random_answer(rows))
+    batch, answer = with_teacher(batch_of(rows)), with_gradients(random_answer(rows))
     objective = RnaObjective(**form)
     sums = objective.sums(answer, batch)
     losses = objective.losses(sums.over_all())
     assert int(sums.pairs) == 0
-    losses.total.backward()
+    (losses.total + losses.folding).backward()
     for part in answer:
         assert torch.isfinite(part.grad).all()
     assert np.isfinite(losses.total.item())
@@ -219,12 +251,12 @@ def test_a_weight_of_zero_switches_a_task_off(name):
 
 def test_extreme_logits_give_finite_losses_and_gradients():
     rows = random_rows()
-    batch = batch_of(rows)
+    batch = with_teacher(batch_of(rows))
     for form in FORMS:
         answer = with_gradients(RnaAnswer(*(part * 1e4 for part in random_answer(rows))))
         objective = RnaObjective(**form)
         losses = objective.losses(objective.sums(answer, batch).over_all())
-        losses.total.backward()
+        (losses.total + losses.folding).backward()
         assert all(torch.isfinite(part).all() for part in losses)
         assert all(torch.isfinite(part.grad).all() for part in answer)
 

@@ -35,7 +35,7 @@ def test_the_head_equals_the_reference(n_features):
     whole = head(n_features)
     assert [block.context is not None for block in whole.blocks] == [False, False, True]
     hidden, tokens, present, features = given(n_features=n_features)
-    logits, cells = whole(hidden, tokens, present, features)
+    logits, cells, folding = whole(hidden, tokens, present, features)
     wanted, wanted_cells = plain.conv_pairs(
         state_of(whole),
         hidden[0].double().numpy(),
@@ -45,7 +45,20 @@ def test_the_head_equals_the_reference(n_features):
     )
     np.testing.assert_allclose(logits[0].detach().numpy(), wanted, atol=1e-4)
     np.testing.assert_allclose(cells[0].detach().numpy(), wanted_cells, atol=1e-4)
-    assert np.ptp(wanted) > 1
+    assert np.ptp(wanted) > 1 and folding is None
+
+
+def test_the_second_output_reads_the_same_map():
+    torch.manual_seed(4)
+    whole = shaken(ConvPairHead(16, 8, (1, 3, 2), folds=True), strength=0.6)
+    logits, cells, folding = whole(*given(size=2))
+    weight, bias = whole.folding.weight[0].double().numpy(), whole.folding.bias.item()
+    read = cells.detach().double().numpy() @ weight + bias
+    np.testing.assert_allclose(folding.detach().numpy(), (read + read.swapaxes(1, 2)) / 2, atol=1e-4)
+    assert torch.equal(folding, folding.transpose(1, 2))
+    assert not torch.allclose(folding, logits, atol=0.1)
+    whole.start_from(0.004)
+    assert whole.folding.bias.item() == whole.out.bias.item()
 
 
 @pytest.mark.parametrize("dilation", [1, 2, 4])
@@ -73,7 +86,7 @@ def test_logits_are_symmetric_to_the_bit_also_in_low_precision():
     for low in (False, True):
         whole = head(seed=3)
         whole.low_precision = low
-        logits, cells = whole(*given(size=2))
+        logits, cells, _ = whole(*given(size=2))
         assert torch.equal(logits, logits.transpose(1, 2))
         assert logits.dtype == torch.float32 and (cells >= 0).all()
 
@@ -81,14 +94,14 @@ def test_logits_are_symmetric_to_the_bit_also_in_low_precision():
 def test_padding_changes_nothing_and_stays_zero():
     whole = head(dilations=(1, 4, 2, 8, 1, 2))
     hidden, tokens, present, _ = given()
-    alone, alone_cells = whole(hidden, tokens, present)
+    alone, alone_cells, _ = whole(hidden, tokens, present)
     rest = torch.randn(2, 24, 16)  # padding has vectors, too
     padded_tokens = torch.zeros(2, 24, dtype=torch.int64)
     padded_tokens[1] = A
     padded_present = torch.zeros(2, 24, dtype=torch.bool)
     rest[0, :11], padded_tokens[0, :11], padded_present[0, :11] = hidden[0], tokens[0], True
     padded_present[1] = True
-    logits, cells = whole(rest, padded_tokens, padded_present)
+    logits, cells, _ = whole(rest, padded_tokens, padded_present)
     torch.testing.assert_close(logits[0, :11, :11], alone[0], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(cells[0, :11, :11], alone_cells[0], atol=1e-5, rtol=1e-5)
     assert not cells[0, 11:].any() and not cells[0, :, 11:].any()
@@ -98,7 +111,7 @@ def test_the_head_starts_at_the_share_of_pairs():
     torch.manual_seed(0)
     whole = ConvPairHead(16, 8, (1, 2, 4))
     whole.start_from(0.004)
-    logits, _ = whole(*given(size=3))
+    logits, _, _ = whole(*given(size=3))
     assert abs(logits.mean() - math.log(0.004 / 0.996)) < 1
     assert whole.out.bias.item() == pytest.approx(math.log(0.004 / 0.996), rel=1e-5)
 

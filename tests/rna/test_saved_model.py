@@ -12,7 +12,7 @@ from tests.rna.made import BILINEAR, CONV, network, random_rows
 
 from priorwise.errors import BadInput
 from priorwise.learn.network_folder import DESCRIPTION, WEIGHTS, write_model
-from priorwise.rna.checkpoint import kept_weights, save_network
+from priorwise.rna.checkpoint import kept_weights
 from priorwise.rna.decoding import Decoder
 from priorwise.rna.network import architecture
 from priorwise.rna.predict import predict
@@ -155,7 +155,7 @@ def test_the_average_is_kept_where_there_is_one(tmp_path):
 def test_a_network_folder_of_a_checkpoint(tmp_path):
     average = network(1, **CONV)
     path = checkpoint(tmp_path / "a.ckpt", network=network(0, **CONV), average=average)
-    save_network(path, tmp_path / "model", CONV, SAID)
+    write_model(tmp_path / "model", architecture(**CONV), kept_weights(path), SAID)
     model = load_saved_model(tmp_path / "model")
     state = average.state_dict()
     assert all(torch.equal(v, state[k]) for k, v in model.network.state_dict().items())

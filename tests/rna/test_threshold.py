@@ -27,8 +27,8 @@ def examples(n, length=40, seed=0):
 def test_every_threshold_scores_what_decoding_at_it_does(method):
     given, thresholds = examples(12), [0.7, 0.2, 0.5, 0.9]
     choice = choose_threshold(Decoder(method, canonical_only=True), iter(given), thresholds)
-    assert choice.curve["threshold"].tolist() == sorted(thresholds)
-    for line in choice.curve.itertuples():
+    assert choice.table["threshold"].tolist() == sorted(thresholds)
+    for line in choice.table.itertuples():
         decoder = Decoder(method, line.threshold, canonical_only=True)
         scores = []
         for e in given:
@@ -39,9 +39,9 @@ def test_every_threshold_scores_what_decoding_at_it_does(method):
         np.testing.assert_allclose(
             [line.precision, line.recall, line.f1], np.mean(scores, axis=0), atol=1e-12
         )
-    best = choice.curve["f1"].idxmax()
-    assert choice.f1 == choice.curve["f1"].max()
-    assert choice.decoder == Decoder(method, choice.curve["threshold"][best], canonical_only=True)
+    best = choice.table["f1"].idxmax()
+    assert choice.f1 == choice.table["f1"].max()
+    assert choice.decoder == Decoder(method, choice.table["threshold"][best], canonical_only=True)
 
 
 def test_of_equally_good_thresholds_the_highest():

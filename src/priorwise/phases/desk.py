@@ -53,6 +53,7 @@ class Recipe:
         "rna_prepare",
         "rna_training",
         "rna_pretrain",
+        "rna_ensemble",
         "rna_evaluate",
         "rna_sweep",
         "plot_metrics",

@@ -53,14 +53,14 @@ def log_network(
     return model_id
 
 
-def find_model(spec: str, desk: Desk, phase: str) -> ModelFacts:
+def find_model(spec: str, desk: Desk, *phases: str) -> ModelFacts:
     """The model a user named.
 
     Parameters
     ----------
     spec : str
         A run id, models:/NAME@ALIAS, models:/NAME/VERSION, models:/m-ID, or `auto`: that of the
-        newest complete run of `phase` in this experiment.
+        newest complete run of one of `phases` in this experiment.
 
     Raises
     ------
@@ -69,11 +69,13 @@ def find_model(spec: str, desk: Desk, phase: str) -> ModelFacts:
     """
     if spec != "auto":
         return desk.track.models.find(spec)
-    for facts in desk.track.history.of_phase(phase):
+    named = " or ".join(phases)
+    runs = desk.track.history.of_phase(*phases)
+    for facts in sorted(runs, key=lambda run: run.start_time, reverse=True):
         if facts.complete and not facts.deleted and facts.tags.get(MODEL_ID):
-            say(f"model: that of run {facts.run_id} ({facts.name}), the newest complete {phase}")
+            say(f"model: that of run {facts.run_id} ({facts.name}), the newest complete {named}")
             return desk.track.models.find(facts.run_id)
     raise BadInput(
-        f"model: auto, but no complete {phase} run is in this experiment (run {phase} first, or "
-        "give a run id or models:/NAME@ALIAS)"
+        f"model: auto, but no complete {named} run is in this experiment (run {phases[0]} first, "
+        "or give a run id or models:/NAME@ALIAS)"
     )

@@ -16,7 +16,6 @@ from priorwise.plots.pairs import dot_plot, pair_precision_recall, pair_reliabil
 from priorwise.plots.strict_f1 import f1_against_length, f1_by_family, f1_by_stratum
 from priorwise.rna.evaluation import MODEL, PartEvaluation, evaluate_part
 from priorwise.rna.features import feature_maps
-from priorwise.rna.predict import predict
 from priorwise.rna.read_rows import load_rows
 from priorwise.rna.rows import RnaRows
 from priorwise.rna.saved_model import SavedRnaModel, load_saved_model
@@ -54,8 +53,8 @@ class RnaEvaluate:
     Attributes
     ----------
     model : str
-        auto = the newest complete rna_pretrain run; or a run id, models:/NAME@ALIAS,
-        models:/NAME/VERSION, models:/m-ID.
+        auto = the newest complete rna_pretrain or rna_ensemble run; or a run id,
+        models:/NAME@ALIAS, models:/NAME/VERSION, models:/m-ID.
     data : str
         Folder that holds the table rna_data; `synthetic` = the synthetic one.
     partitions : str
@@ -117,7 +116,7 @@ class Judged:
 
 def prepare(config: RnaEvaluate, desk: Desk) -> Plan:
     """Find the model, read the table."""
-    facts = find_model(config.model, desk, "rna_pretrain")
+    facts = find_model(config.model, desk, "rna_pretrain", "rna_ensemble")
     saved = load_saved_model(facts.folder)
     if saved.description.get("schema") != SCHEMA_NAME:
         raise BadInput(f"model: {config.model} is no RNA model")
@@ -306,7 +305,7 @@ def _dot_plot(part: PartEvaluation, saved: SavedRnaModel, row: int) -> Figure:
     """The sequence whose F1 is the median one."""
     one = part.rows.take([row])
     maps = feature_maps(one.sequences(), saved.features)
-    (found,) = predict(saved.network, one, maps)
+    (found,) = saved.predict(one, maps)
     n = len(found.pairs)
     i, j = np.triu_indices(n, 1)
     is_true, is_predicted = np.zeros((n, n), bool), np.zeros((n, n), bool)

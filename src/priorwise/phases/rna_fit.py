@@ -1,8 +1,11 @@
 """One RNA training, from rows in memory to checkpoints: what `rna_pretrain` and benchmarks run."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -16,11 +19,15 @@ from priorwise.learn.sparse import SparseSelection
 from priorwise.learn.sparse_batches import SelectedBatches
 from priorwise.learn.stopping import StopRequest
 from priorwise.phases.desk import say
+from priorwise.phases.rna_finish import Trained, usual_decoder, usual_folding_weight
 from priorwise.phases.rna_options import RnaPretrain
 from priorwise.rna.batches import FeatureMaps
+from priorwise.rna.checkpoint import kept_weights
 from priorwise.rna.decoding import Decoder
+from priorwise.rna.features import feature_maps
 from priorwise.rna.judge import StructureJudge
 from priorwise.rna.module import Optimisation, RnaModule
+from priorwise.rna.network import architecture
 from priorwise.rna.objective import RnaObjective
 from priorwise.rna.rows import RnaRows
 from priorwise.rna.source import RnaSource
@@ -50,7 +57,6 @@ class RnaJob:
     options : RnaPretrain
     train, validation : RnaRows
         Rows of the validation partition and of the cut are in one.
-    train_features, validation_features : FeatureMaps or None
     folder : pathlib.Path
         Checkpoints go to `folder`/checkpoints.
     resume_from : pathlib.Path or None
@@ -60,9 +66,36 @@ class RnaJob:
     train: RnaRows
     validation: RnaRows
     folder: Path
-    train_features: FeatureMaps | None = None
-    validation_features: FeatureMaps | None = None
     resume_from: Path | None = None
+
+    #: what is made on first use, and depends on nothing but rows and parameter sets
+    MAPS: ClassVar[tuple[str, ...]] = ("train_maps", "validation_maps")
+
+    @cached_property
+    def train_maps(self) -> FeatureMaps | None:
+        """What ViennaRNA says of the training rows: given to the network, or learned by it."""
+        options = self.options
+        sets = options.feature_sets or options.teacher_sets
+        return feature_maps(self.train.sequences(), sets)
+
+    @cached_property
+    def validation_maps(self) -> FeatureMaps | None:
+        """What it says of the validation rows, if the network is given it."""
+        return feature_maps(self.validation.sequences(), self.options.feature_sets)
+
+    def sources(self) -> tuple[RnaSource, RnaSource]:
+        """The training rows and the validation rows as loaders want them."""
+        seed, maps = self.options.seed, self.train_maps
+        train = RnaSource(
+            self.train,
+            seed,
+            features=maps if self.options.feature_sets else None,
+            teacher=maps if self.options.teacher_sets else None,
+        )
+        validation = RnaSource(
+            self.validation, seed, validation=True, features=self.validation_maps
+        )
+        return train, validation
 
     def objective(self) -> RnaObjective:
         """Losses and their weights."""
@@ -70,10 +103,27 @@ class RnaJob:
         return RnaObjective(**{name: getattr(self.options, name) for name in names})
 
     def decoder(self) -> Decoder:
-        """How structures are decoded, with the threshold of the options or the usual one."""
+        """How structures are decoded while it lasts."""
+        return usual_decoder(self.options, self.options.pair_threshold)
+
+    def folding_weight(self) -> float:
+        """Share of thermodynamics in what is judged after each epoch."""
+        return usual_folding_weight(self.options, self.options.two_opinions)
+
+    def trained(self, checkpoint: Path, description: Mapping[str, Any]) -> Trained:
+        """The weights that a checkpoint kept, and what the model says of itself."""
         options = self.options
-        threshold = options.pair_threshold if options.threshold == "auto" else options.threshold
-        return Decoder(options.decoding, float(threshold), options.canonical_only)
+        learned = options.positions == "learned"
+        return Trained(
+            architecture(**options.network()),
+            kept_weights(checkpoint),
+            options.two_opinions,
+            {
+                "features": list(options.feature_sets),
+                "longest": options.max_len - 2 if learned else 0,
+                **description,
+            },
+        )
 
     def steps_per_epoch(self) -> int:
         """Batches of an epoch."""
@@ -153,11 +203,10 @@ def run_rna_job(job: RnaJob, recorder: Recorder, stop: StopRequest) -> FitResult
         selection=selection,
         low_precision=low_precision(options),
         whole=options.structure_input == "whole",
+        teacher_loss_weight=options.teacher_loss_weight if options.teacher_sets else 0.0,
+        folding_weight=job.folding_weight(),
     )
-    source = RnaSource(job.train, options.seed, features=job.train_features)
-    judged = RnaSource(
-        job.validation, options.seed, validation=True, features=job.validation_features
-    )
+    source, judged = job.sources()
     plain = KeyedBatches(
         len(job.validation),
         options.batch_size,

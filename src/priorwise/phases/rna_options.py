@@ -45,6 +45,12 @@ class RnaPretrain:
     features : str
         none, or parameter sets of ViennaRNA, separated by commas, whose pair probabilities the conv
         head gets beside the sequence: turner2004, andronescu2007, langdon2018; bpp = all three.
+    teacher : str
+        none, or parameter sets of ViennaRNA as for `features` (bpp = all three): a second output of
+        the conv head learns their mean pair probabilities. Whoever uses the model needs no
+        ViennaRNA.
+    teacher_loss_weight : float
+        Weight of that beside the three losses.
     structure_input : {"whole", "masked"}
         What pairs and loop types are learned from; masked: 15 % of the bases hidden, as published.
     num_epochs : int
@@ -94,6 +100,12 @@ class RnaPretrain:
         How probabilities become a structure.
     canonical_only : bool
         The decoder calls no pairs but AU, GC and GU.
+    folding_weight : str
+        With `features` or a `teacher`: share of thermodynamics in the kept model's pair
+        probabilities; auto = the best on the validation partition and CUT together, or a number.
+    noncanonical_penalty : str
+        Probability that the kept model's decoder takes from pairs other than AU, GC and GU; auto =
+        chosen with the share, or a number.
     log_system_metrics : bool
         Record processor and memory use with the run.
     resume : str
@@ -117,6 +129,8 @@ class RnaPretrain:
     pair_channels: int = 32
     pair_dilations: str = "1,2,4,8,1,2,4,8"
     features: str = "none"
+    teacher: str = "none"
+    teacher_loss_weight: float = 0.3
     structure_input: Literal["whole", "masked"] = "whole"
     num_epochs: int = 10
     patience: int = 10
@@ -144,6 +158,8 @@ class RnaPretrain:
     threshold: str = "auto"
     decoding: Literal["nested", "greedy", "matching"] = "nested"
     canonical_only: bool = False
+    folding_weight: str = "auto"
+    noncanonical_penalty: str = "auto"
     log_system_metrics: bool = False
     resume: str = ""
     seed: int = 1
@@ -176,9 +192,14 @@ class RnaPretrain:
             )
         if self.monitor not in MONITORS:
             raise BadInput(f"monitor: {self.monitor} (expected one of {', '.join(MONITORS)})")
-        probability_or_auto("threshold", self.threshold)
-        if self.feature_sets and self.pair_head != "conv":
-            raise BadInput("features: only pair_head=conv takes feature maps")
+        for name in ("threshold", "folding_weight", "noncanonical_penalty"):
+            probability_or_auto(name, getattr(self, name))
+        within("teacher_loss_weight", self.teacher_loss_weight, 0, 1e6)
+        for name, sets in (("features", self.feature_sets), ("teacher", self.teacher_sets)):
+            if sets and self.pair_head != "conv":
+                raise BadInput(f"{name}: only pair_head=conv has maps of pairs")
+        if self.feature_sets and self.teacher_sets:
+            raise BadInput("teacher: a network with features need not learn them (expected none)")
         self.dilations  # noqa: B018  (says what is wrong with them)
 
     @property
@@ -194,18 +215,18 @@ class RnaPretrain:
 
     @property
     def feature_sets(self) -> tuple[str, ...]:
-        """Parameter sets of ViennaRNA."""
-        if self.features == "none":
-            return ()
-        known = get_args(Parameters)
-        names = known if self.features == "bpp" else tuple(self.features.split(","))
-        unknown = [name for name in names if name not in known]
-        if unknown or len(set(names)) != len(names):
-            raise BadInput(
-                f"features: {self.features!r} (expected none, bpp, or some of {', '.join(known)}, "
-                "each once)"
-            )
-        return names
+        """Parameter sets of ViennaRNA that the network sees."""
+        return _parameter_sets("features", self.features)
+
+    @property
+    def teacher_sets(self) -> tuple[str, ...]:
+        """Parameter sets of ViennaRNA that the network learns."""
+        return _parameter_sets("teacher", self.teacher)
+
+    @property
+    def two_opinions(self) -> bool:
+        """Whether thermodynamics has a say in its answers (see `rna.opinions`)."""
+        return bool(self.feature_sets or self.teacher_sets)
 
     def network(self) -> dict[str, object]:
         """Arguments of `RnaNetwork`."""
@@ -218,4 +239,18 @@ class RnaPretrain:
             "pair_channels": self.pair_channels,
             "pair_dilations": self.dilations,
             "n_features": len(self.feature_sets),
+            "folds": bool(self.teacher_sets),
         }
+
+
+def _parameter_sets(parameter: str, value: str) -> tuple[str, ...]:
+    if value == "none":
+        return ()
+    known = get_args(Parameters)
+    names = known if value == "bpp" else tuple(value.split(","))
+    unknown = [name for name in names if name not in known]
+    if unknown or len(set(names)) != len(names):
+        raise BadInput(
+            f"{parameter}: {value!r} (expected none, bpp, or some of {', '.join(known)}, each once)"
+        )
+    return names

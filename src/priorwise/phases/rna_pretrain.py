@@ -4,28 +4,22 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from priorwise.errors import BadInput, Interrupted
-from priorwise.learn.network_folder import retell
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.rna_checks import check_rows
 from priorwise.phases.rna_data import read_rna
+from priorwise.phases.rna_finish import finish, tell
 from priorwise.phases.rna_fit import RnaJob, run_rna_job
 from priorwise.phases.rna_model import log_rna_model
 from priorwise.phases.rna_options import RnaPretrain
 from priorwise.phases.run_folder import HISTORY, keep_for_resume, last_checkpoint, working_folder
 from priorwise.plots.metrics_figures import FIGURES
-from priorwise.rna.checkpoint import save_network
-from priorwise.rna.features import feature_maps
 from priorwise.rna.history import METRICS_FILE, PublishedHistory, by_epoch, read_metrics
-from priorwise.rna.predict import predict
 from priorwise.rna.read_rows import load_rows
-from priorwise.rna.saved_model import load_saved_model, read_description
-from priorwise.rna.schema import CUT, SCHEMA_NAME
+from priorwise.rna.schema import CUT
 from priorwise.rna.table import RnaFacts
-from priorwise.rna.threshold import Example, ThresholdChoice, choose_threshold
 from priorwise.store.tables import open_pinned
 from priorwise.tracking.fingerprint import file_sha256, fingerprint
 from priorwise.tracking.runs import RunTrack
@@ -121,14 +115,7 @@ def _job(plan: Plan, folder: Path) -> RnaJob:
         f"{len(train)} sequences to train on ({len(train.pairs)} pairs), "
         f"{len(validation) - cut} to validate with, and {cut} cut out by similarity"
     )
-    return RnaJob(
-        config,
-        train,
-        validation,
-        folder,
-        feature_maps(train.sequences(), config.feature_sets),
-        feature_maps(validation.sequences(), config.feature_sets),
-    )
+    return RnaJob(config, train, validation, folder)
 
 
 def _log_outcome(result: FitResult, job: RnaJob, plan: Plan, track: RunTrack) -> None:
@@ -137,7 +124,10 @@ def _log_outcome(result: FitResult, job: RnaJob, plan: Plan, track: RunTrack) ->
     track.artifact(result.last, "checkpoints")
     for name in (HISTORY, METRICS_FILE):
         track.artifact(folder / name)
-    log_rna_model(track, _finished_network(result, job, plan, track))
+    trained = job.trained(result.best, _describe(plan, track.run_id, job))
+    finished = finish(trained, config, job.validation, job.validation_maps, folder)
+    tell(finished, config, track)
+    log_rna_model(track, finished.network)
     metrics = by_epoch(read_metrics(folder / METRICS_FILE))
     for name, draw in FIGURES.items():
         target = {"target": config.ast_target_activation} if name == "lr_activation" else {}
@@ -153,54 +143,14 @@ def _log_outcome(result: FitResult, job: RnaJob, plan: Plan, track: RunTrack) ->
     say(f"kept: epoch {best_epoch + 1:.0f}, {config.monitor} {value:.4f} ({result.best.name})")
 
 
-def _finished_network(result: FitResult, job: RnaJob, plan: Plan, track: RunTrack) -> Path:
-    """The network folder of the kept epoch, with its threshold."""
-    config = plan.config
-    undecided, network = job.folder / "undecided", job.folder / "model"
-    description = _describe(plan, track.run_id, job)
-    save_network(result.best, undecided, config.network(), description)
-    choice = _calibrated(undecided, job)
-    decided = {}
-    if choice is not None:
-        track.text(choice.curve.to_csv(index=False), "threshold_curve.csv")
-    if choice is not None and config.threshold == "auto":
-        threshold = choice.decoder.threshold
-        decided = {"threshold": threshold, "rule": f"best strict F1 on {config.val_partition}"}
-        say(f"threshold {threshold:.2f}: strict F1 {choice.f1:.4f} on {config.val_partition}")
-        track.metrics({"threshold": threshold, "val_strict_f1_at_threshold": choice.f1})
-    retell(undecided, network, read_description(undecided), **decided)
-    return network
-
-
 def _describe(plan: Plan, run_id: str, job: RnaJob) -> dict[str, Any]:
-    """The description of the model (see `rna.saved_model`)."""
+    """What the model says of its origin (see `rna.saved_model`)."""
     config, facts = plan.config, plan.tables["training"]
     return {
         "phase": plan.phase,
-        "schema": SCHEMA_NAME,
         "training_run": run_id,
-        "decoder": job.decoder().to_dict(),
-        "threshold": job.decoder().threshold,
-        "rule": "given",
-        "features": list(config.feature_sets),
-        "longest": config.max_len - 2 if config.positions == "learned" else 0,
         "training_data": f"{len(job.train):,} sequences of partition {config.train_partition} "
         f"({len(job.train.pairs):,} pairs) of {facts.n_rows():,} in {Path(facts.uri).name}",
         "training_digest": facts.digest,
         "train_partition": config.train_partition,
     }
-
-
-def _calibrated(network_folder: Path, job: RnaJob) -> ThresholdChoice | None:
-    """Choose the threshold on the validation partition; None if it has no structures."""
-    rows, partition = job.validation, job.options.val_partition
-    chosen = rows.labelled & (np.array(rows.partitions) == partition)
-    if not chosen.any():
-        return None
-    model = load_saved_model(network_folder)
-    examples = (
-        Example(found.pairs, rows.tokens_of_row(found.row), rows.pairs_of_row(found.row))
-        for found in predict(model.network, rows, job.validation_features)
-        if chosen[found.row]
-    )
-    return choose_threshold(model.decoder, examples)

@@ -39,6 +39,8 @@ class RnaBatch:
     pairs : torch.Tensor of shape (pairs, 3), int64
         (sequence in the batch, i, j) with i < j; dense maps are made where they are used.
     features : torch.Tensor of shape (batch, bases, bases, maps) or None
+    teacher : torch.Tensor of shape (batch, bases, bases) or None
+        Pair probabilities of thermodynamic models to learn, in [0, 1], symmetric.
     """
 
     row: torch.Tensor
@@ -50,6 +52,7 @@ class RnaBatch:
     labelled: torch.Tensor
     pairs: torch.Tensor
     features: torch.Tensor | None = None
+    teacher: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> "RnaBatch":
         """The same batch on another device."""

@@ -12,7 +12,6 @@ from priorwise.rna.cells import CellCounts, cells_of
 from priorwise.rna.copying import copy_nearest
 from priorwise.rna.decoding import Decoder
 from priorwise.rna.features import feature_maps
-from priorwise.rna.predict import predict
 from priorwise.rna.rows import RnaRows
 from priorwise.rna.saved_model import SavedRnaModel
 from priorwise.rna.scoring import StrictScores, bootstrap_mean, by_group, strata
@@ -130,7 +129,7 @@ def evaluate_part(
     predicted: list[npt.NDArray[np.int32]] = [np.zeros((0, 2), np.int32)] * len(rows)
     cells, right = CellCounts.zero(), 0
     maps = feature_maps(sequences, model.features)
-    for found in predict(model.network, rows, maps):
+    for found in model.predict(rows, maps):
         predicted[found.row] = decoder.decode(found.pairs, rows.tokens_of_row(found.row))
         cells += CellCounts.of(cells_of(found.pairs, true[found.row]))
         right += int((found.loops == rows.loops_of_row(found.row)).sum())

@@ -17,6 +17,7 @@ from priorwise.rna.batches import RnaBatch
 from priorwise.rna.judge import StructureJudge
 from priorwise.rna.network import RnaAnswer, RnaNetwork
 from priorwise.rna.objective import RnaObjective
+from priorwise.rna.opinions import opinions
 from priorwise.rna.pair_map import ConvPairHead
 from priorwise.rna.tally import EpochTally
 
@@ -74,6 +75,10 @@ class RnaModule(LightningModule):
     whole : bool
         Structures and pairs are learned from whole sequences, as they are predicted later; False:
         from masked ones, as published.
+    teacher_loss_weight : float
+        Of the pair probabilities of thermodynamic models, beside the three losses; 0 or more.
+    folding_weight : float
+        In [0, 1]: their share in the pair probabilities that are judged.
     """
 
     def __init__(
@@ -90,6 +95,8 @@ class RnaModule(LightningModule):
         selection: SparseSelection | None = None,
         low_precision: bool = False,
         whole: bool = False,
+        teacher_loss_weight: float = 0.0,
+        folding_weight: float = 0.0,
     ) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
@@ -103,7 +110,8 @@ class RnaModule(LightningModule):
             self.average.requires_grad_(False)
         self.objective, self.optimisation, self.judge = objective, optimisation, judge
         self.seed, self.selection, self.n_rows = seed, selection, n_rows
-        self.whole = whole
+        self.whole, self.teacher_loss_weight = whole, teacher_loss_weight
+        self.folding_weight = folding_weight
         self._began, self._speed = time.monotonic(), 0.0
         self._train = EpochTally(objective, pair_threshold)
         self._validation = EpochTally(objective, pair_threshold)
@@ -139,8 +147,9 @@ class RnaModule(LightningModule):
         """Weighted loss of one batch, with hidden bases."""
         answer = self._answer(batch)
         sums = self.objective.sums(answer, batch)
-        total = self.objective.losses(sums.over_all()).total
-        if not bool(torch.isfinite(total)):
+        losses = self.objective.losses(sums.over_all())
+        goal = losses.total + self.teacher_loss_weight * losses.folding
+        if not bool(torch.isfinite(goal)):
             raise BadInput(
                 f"the loss is not finite in epoch {self.current_epoch + 1}, step {batch_idx + 1}: "
                 "the training diverged (try a lower learning_rate, more warmup_steps)"
@@ -150,10 +159,10 @@ class RnaModule(LightningModule):
             if self.selection is not None:
                 of_each = self.objective.losses(sums).total
                 self.selection.update(batch.row.cpu().numpy(), of_each.float().cpu().numpy())
-        self.log("loss_step", total.detach(), prog_bar=True, logger=False)
+        self.log("loss_step", losses.total.detach(), prog_bar=True, logger=False)
         self.log("lr_step", self._rate(), prog_bar=True, logger=False)
         self.log("activation_step", self._activation(), prog_bar=True, logger=False)
-        return total
+        return goal
 
     def _answer(self, batch: RnaBatch) -> RnaAnswer:
         """All three tasks on the masked sequence, or only the masked nucleotides."""
@@ -161,9 +170,7 @@ class RnaModule(LightningModule):
             answer: RnaAnswer = self.network(batch.masked, batch.present, batch.features)
             return answer
         whole: RnaAnswer = self.network(batch.tokens, batch.present, batch.features)
-        return whole._replace(
-            nucleotides=self.network.nucleotides(self.network.hidden(batch.masked))
-        )
+        return whole._replace(nucleotides=self.network.nucleotide_logits(batch.masked))
 
     def optimizer_step(self, *arguments: Any, **named: Any) -> None:
         """Take the step, and let the average follow at once.
@@ -196,15 +203,14 @@ class RnaModule(LightningModule):
     def validation_step(self, batch: RnaBatch, batch_idx: int) -> None:
         """Masked bases are judged on masked sequences, structures and pairs on whole ones."""
         whole = self(batch)
-        hidden = self.kept.nucleotides(self.kept.hidden(batch.masked))
-        answer = whole._replace(nucleotides=hidden)
+        answer = whole._replace(nucleotides=self.kept.nucleotide_logits(batch.masked))
         in_cut = [self.judge.in_cut(row) for row in batch.row.tolist()]
         known = batch.without_targets(torch.tensor(in_cut, device=batch.row.device))
         self._validation.add(answer, known, self.objective.sums(answer, known))
         self._on_seed_scale.add(answer, known, SEED_SCALE.sums(answer, known))
-        probabilities = torch.sigmoid(whole.pairs.float()).cpu().numpy()
+        pairs = opinions(whole, batch.features).mixed(self.folding_weight).cpu().numpy()
         for k, (row, n) in enumerate(zip(batch.row.tolist(), batch.lengths.tolist(), strict=True)):
-            self.judge.add(row, probabilities[k, :n, :n])
+            self.judge.add(row, pairs[k, :n, :n])
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the epoch."""

@@ -33,11 +33,14 @@ class RnaAnswer(NamedTuple):
         Logits of its loop type.
     pairs : torch.Tensor of shape (batch, bases, bases)
         Logits, symmetric.
+    folding : torch.Tensor of shape (batch, bases, bases) or None
+        Logits of the pairs that a thermodynamic model would say, symmetric.
     """
 
     nucleotides: torch.Tensor
     loops: torch.Tensor
     pairs: torch.Tensor
+    folding: torch.Tensor | None = None
 
 
 class RnaNetwork(nn.Module):
@@ -59,6 +62,8 @@ class RnaNetwork(nn.Module):
         Its residual blocks.
     n_features : int
         Feature maps given with each sequence; conv head only.
+    folds : bool
+        Whether it also says how a thermodynamic model would pair the bases; conv head only.
     """
 
     def __init__(
@@ -71,15 +76,16 @@ class RnaNetwork(nn.Module):
         pair_channels: int = 32,
         pair_dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4, 8),
         n_features: int = 0,
+        folds: bool = False,
     ) -> None:
         super().__init__()
         d_model, n_heads, n_layers, d_ff = SIZES[model_size]
-        if n_features and pair_head != "conv":
-            raise ValueError("n_features: only pair_head=conv takes feature maps")
+        if (n_features or folds) and pair_head != "conv":
+            raise ValueError("n_features, folds: only pair_head=conv has maps")
         self.encoder = RnaEncoder(d_model, n_heads, n_layers, d_ff, dropout, positions, max_len)
         self.nucleotides = MaskedNucleotideHead(d_model)
         self.pairs = (
-            ConvPairHead(d_model, pair_channels, pair_dilations, n_features)
+            ConvPairHead(d_model, pair_channels, pair_dilations, n_features, folds)
             if pair_head == "conv"
             else BilinearPairHead(d_model)
         )
@@ -109,8 +115,20 @@ class RnaNetwork(nn.Module):
         nucleotides = self.nucleotides(hidden)
         if isinstance(self.pairs, BilinearPairHead):
             return RnaAnswer(nucleotides, self.loops(hidden), self.pairs(hidden))
-        logits, cells = self.pairs(hidden, tokens[:, 1:-1], present, features)
-        return RnaAnswer(nucleotides, self.loops(hidden, cells, logits, present), logits)
+        logits, cells, folding = self.pairs(hidden, tokens[:, 1:-1], present, features)
+        loops = self.loops(hidden, cells, logits, present)
+        return RnaAnswer(nucleotides, loops, logits, folding)
+
+    def nucleotide_logits(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Logits of the token at each base, of sequences with hidden bases, without pair map."""
+        logits: torch.Tensor = self.nucleotides(self.hidden(tokens))
+        return logits
+
+    @property
+    def longest(self) -> int | None:
+        """Bases of the longest sequence; None for no limit."""
+        # two positions are for CLS and SEP
+        return None if self.encoder.places is None else self.encoder.max_len - 2
 
     def hidden(self, tokens: torch.Tensor) -> torch.Tensor:
         """Vectors of the bases alone, shape (batch, bases, d_model)."""

@@ -25,6 +25,8 @@ class RnaSums(NamedTuple):
         Cross-entropy of the loop types that are known, and their number.
     pair, pairs, cells : torch.Tensor of shape (batch,)
         Pair loss over all cells that count, true pairs among them, and their number.
+    folding, folded : torch.Tensor of shape (batch,)
+        Cross-entropy against the teacher's pair probabilities, and their sum; 0 without a teacher.
     """
 
     mlm: torch.Tensor
@@ -34,6 +36,8 @@ class RnaSums(NamedTuple):
     pair: torch.Tensor
     pairs: torch.Tensor
     cells: torch.Tensor
+    folding: torch.Tensor
+    folded: torch.Tensor
 
     def over_all(self) -> "RnaSums":
         """The sums over all sequences."""
@@ -41,12 +45,13 @@ class RnaSums(NamedTuple):
 
 
 class RnaLosses(NamedTuple):
-    """Mean losses: the weighted total and its parts."""
+    """Mean losses: the weighted total of the three tasks, its parts, and that of the teacher."""
 
     total: torch.Tensor
     mlm: torch.Tensor
     structure: torch.Tensor
     pair: torch.Tensor
+    folding: torch.Tensor
 
 
 class PairCells(NamedTuple):
@@ -101,6 +106,7 @@ class RnaObjective:
             pair=self._pair_sums(cells, pairs),
             pairs=pairs,
             cells=cells.valid.sum(1),
+            **_folding(answer, batch),
         )
 
     def losses(self, sums: RnaSums, normalizer: Normalizer | None = None) -> RnaLosses:
@@ -122,7 +128,8 @@ class RnaObjective:
             + self.structure_loss_weight * structure
             + self.pair_loss_weight * pair
         )
-        return RnaLosses(total, mlm, structure, pair)
+        folding = sums.folding / sums.folded.clamp(min=1)
+        return RnaLosses(total, mlm, structure, pair, folding)
 
     def _pair_sums(self, cells: PairCells, pairs: torch.Tensor) -> torch.Tensor:
         if not self.use_focal_loss_for_pairs:
@@ -150,6 +157,23 @@ def _cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         logits.float().transpose(1, 2), labels, ignore_index=IGNORED, reduction="none"
     )
     return losses.sum(1)
+
+
+def _folding(answer: RnaAnswer, batch: RnaBatch) -> dict[str, torch.Tensor]:
+    """Sums of what the second output has to learn; structures need not be known for it.
+
+    Divided by the sum of the probabilities, as the pair loss is divided by the pairs: a soft target
+    in the cross-entropy (Hinton et al. 2015, Distilling the knowledge in a neural network).
+    """
+    if answer.folding is None or batch.teacher is None:
+        nothing = torch.zeros(len(batch.row), device=batch.row.device)
+        return {"folding": nothing, "folded": nothing}
+    i, j = _upper(batch.present.shape[1], answer.folding.device)
+    valid = batch.present[:, i] & batch.present[:, j]
+    goal = batch.teacher[:, i, j] * valid
+    logits = answer.folding[:, i, j].float().masked_fill(~valid, 0.0)
+    losses = F.binary_cross_entropy_with_logits(logits, goal, reduction="none") * valid
+    return {"folding": losses.sum(1), "folded": goal.sum(1)}
 
 
 def counted_cells(logits: torch.Tensor, batch: RnaBatch) -> PairCells:

@@ -101,6 +101,8 @@ class ConvPairHead(nn.Module):
         One residual block each; every third one also sees the context of its rows.
     n_features : int
         Maps given with the sequence, such as pair probabilities of a thermodynamic model.
+    folds : bool
+        Whether there is a second output: how a thermodynamic model would pair the bases.
     low_precision : bool
         Compute the blocks in bfloat16 (fast where the processor has it); weights stay float32.
     """
@@ -111,6 +113,7 @@ class ConvPairHead(nn.Module):
         channels: int,
         dilations: Sequence[int],
         n_features: int = 0,
+        folds: bool = False,
         low_precision: bool = False,
     ) -> None:
         super().__init__()
@@ -124,13 +127,15 @@ class ConvPairHead(nn.Module):
             for place, dilation in enumerate(dilations)
         )
         self.out = nn.Linear(channels, 1)
+        self.folding = nn.Linear(channels, 1) if folds else None
         self.start_from(USUAL_PAIR_SHARE)
         # in this layout convolutions on a CPU run without copies
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def start_from(self, share: float) -> None:
         """Let the first logits be those of the training table's share of pairs."""
-        nn.init.constant_(self.out.bias, logit(share))
+        for output in filter(None, (self.out, self.folding)):
+            nn.init.constant_(output.bias, logit(share))
 
     def forward(
         self,
@@ -138,7 +143,7 @@ class ConvPairHead(nn.Module):
         tokens: torch.Tensor,
         present: torch.Tensor,
         features: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         """Logits of all cells.
 
         Parameters
@@ -154,6 +159,8 @@ class ConvPairHead(nn.Module):
             Symmetric.
         torch.Tensor of shape (batch, bases, bases, channels)
             The last map: not negative, zero where a base is not present.
+        torch.Tensor of shape (batch, bases, bases), float32, or None
+            Logits of the second output, symmetric.
         """
         valid = (present[:, :, None] & present[:, None, :])[..., None].float()
         cells = self._first(hidden, tokens, features) * valid
@@ -164,7 +171,10 @@ class ConvPairHead(nn.Module):
                 cells = block(cells, valid)
             active = F.relu(cells)
             logits = symmetric(self.out(active).float().squeeze(-1))
-        return logits, active
+            folding = None
+            if self.folding is not None:
+                folding = symmetric(self.folding(active).float().squeeze(-1))
+        return logits, active, folding
 
     def _first(
         self, hidden: torch.Tensor, tokens: torch.Tensor, features: torch.Tensor | None

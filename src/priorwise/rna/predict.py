@@ -8,7 +8,8 @@ import numpy.typing as npt
 import torch
 
 from priorwise.rna.batches import WIDTH_STEP, FeatureMaps, assemble
-from priorwise.rna.network import RnaNetwork
+from priorwise.rna.ensemble import AnyRnaNetwork
+from priorwise.rna.opinions import opinions
 from priorwise.rna.records import RnaRecord
 from priorwise.rna.rows import RnaRows
 
@@ -23,21 +24,26 @@ class Prediction(NamedTuple):
     ----------
     row : int
     pairs : numpy.ndarray of shape (bases, bases), float32
-        Probability of each pair, symmetric.
+        Probability of each pair, symmetric: both opinions, mixed.
+    learned, folded : numpy.ndarray of shape (bases, bases), float32
+        The opinions (see `opinions`); without a second one both are the first.
     loops : numpy.ndarray of shape (bases,), int64
         The likeliest loop type of each base.
     """
 
     row: int
     pairs: npt.NDArray[np.float32]
+    learned: npt.NDArray[np.float32]
+    folded: npt.NDArray[np.float32]
     loops: npt.NDArray[np.int64]
 
 
 def predict(
-    network: RnaNetwork,
+    network: AnyRnaNetwork,
     rows: RnaRows,
     features: FeatureMaps | None = None,
     *,
+    folding_weight: float = 0.0,
     cells: int = CELLS,
 ) -> Iterator[Prediction]:
     """Predict rows, those of like length together.
@@ -47,10 +53,12 @@ def predict(
 
     Parameters
     ----------
-    network : RnaNetwork
+    network : RnaNetwork or RnaEnsemble
         In eval mode.
     rows : RnaRows
     features : FeatureMaps, optional
+    folding_weight : float
+        In [0, 1]: share of the thermodynamic opinion in the pair probabilities.
     cells : int
         Cells of the pair maps of one batch at most; with 1 every row is a batch of its own, and its
         answer the same to the last bit, whatever else is asked.
@@ -67,11 +75,15 @@ def predict(
         given = assemble(rows, batch, features=features).to(device)
         with torch.inference_mode():
             answer = network(given.tokens, given.present, given.features)
-            pairs = torch.sigmoid(answer.pairs.float()).cpu().numpy()
+            both = opinions(answer, given.features)
+            learned = both.learned.cpu().numpy()
+            folded = learned if both.folded is None else both.folded.cpu().numpy()
+            pairs = both.mixed(folding_weight).cpu().numpy()
             loops = answer.loops.argmax(-1).cpu().numpy()
         for k, row in enumerate(batch.tolist()):
             n = int(rows.lengths[row])
-            yield Prediction(row, pairs[k, :n, :n], loops[k, :n])
+            own = (k, slice(n), slice(n))
+            yield Prediction(row, pairs[own], learned[own], folded[own], loops[k, :n])
 
 
 def _batches(

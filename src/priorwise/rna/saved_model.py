@@ -1,5 +1,6 @@
 """A trained RNA model on disk, ready to predict: a network folder and what it says of itself."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,12 @@ import torch
 from priorwise.errors import BadInput
 from priorwise.learn.network_folder import build_network, read_weights
 from priorwise.learn.network_folder import read_description as read_any_description
+from priorwise.rna.batches import FeatureMaps
 from priorwise.rna.decoding import Decoder
-from priorwise.rna.network import SIZES, RnaNetwork
+from priorwise.rna.ensemble import AnyRnaNetwork, rna_network
+from priorwise.rna.network import SIZES
+from priorwise.rna.predict import CELLS, Prediction, predict
+from priorwise.rna.rows import RnaRows
 
 #: what older descriptions do not say
 DEFAULTS: dict[str, Any] = {
@@ -19,6 +24,7 @@ DEFAULTS: dict[str, Any] = {
     "training_data": "",
     "rule": "",
     "longest": 0,
+    "folding_weight": 0.0,
 }
 
 
@@ -28,14 +34,14 @@ class SavedRnaModel:
 
     Attributes
     ----------
-    network : RnaNetwork
+    network : RnaNetwork or RnaEnsemble
         In eval mode, in single precision.
     description : dict
         Keys: architecture, decoder, threshold, rule, features, phase, schema, training_run,
-        training_data (in words), longest.
+        training_data (in words), longest, folding_weight.
     """
 
-    network: RnaNetwork
+    network: AnyRnaNetwork
     description: dict[str, Any]
 
     @property
@@ -52,6 +58,19 @@ class SavedRnaModel:
     def features(self) -> tuple[str, ...]:
         """Parameter sets whose pair probabilities the network takes beside the sequence."""
         return tuple(self.description["features"])
+
+    @property
+    def folding_weight(self) -> float:
+        """Share of thermodynamics in its pair probabilities, in [0, 1]."""
+        return float(self.description["folding_weight"])
+
+    def predict(
+        self, rows: RnaRows, features: FeatureMaps | None = None, *, cells: int = CELLS
+    ) -> Iterator[Prediction]:
+        """Predict rows as this model does: see `predict`."""
+        return predict(
+            self.network, rows, features, folding_weight=self.folding_weight, cells=cells
+        )
 
     @property
     def longest(self) -> int:
@@ -90,16 +109,20 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise BadInput(f"{folder}: not a saved RNA model (features: expected a list of names)")
     if type(longest) is not int or longest < 0:
         raise BadInput(f"{folder}: not a saved RNA model (longest: expected a number of bases)")
-    taken = description["architecture"].get("n_features", 0)
-    if taken != len(features):
-        raise BadInput(
-            f"{folder}: not a saved RNA model (the network takes {taken} feature maps, and "
-            f"{len(features)} are named)"
-        )
+    weight = description["folding_weight"]
+    if not isinstance(weight, int | float) or not 0 <= weight <= 1:
+        raise BadInput(f"{folder}: not a saved RNA model (folding_weight: expected a share)")
+    for form in members_of(description["architecture"]):
+        taken = form.get("n_features", 0)
+        if taken != len(features):
+            raise BadInput(
+                f"{folder}: not a saved RNA model (the network takes {taken} feature maps, and "
+                f"{len(features)} are named)"
+            )
     return description
 
 
-def build(architecture: dict[str, Any], state: dict[str, torch.Tensor]) -> RnaNetwork:
+def build(architecture: dict[str, Any], state: dict[str, torch.Tensor]) -> AnyRnaNetwork:
     """The network with these weights, ready to predict.
 
     Raises
@@ -107,11 +130,30 @@ def build(architecture: dict[str, Any], state: dict[str, torch.Tensor]) -> RnaNe
     BadInput
         If the weights are not those of such a network, or are not finite.
     """
-    size = str(architecture.get("model_size"))
+    layers = sum(_layers(form) for form in members_of(architecture))
+    return build_network(lambda: rna_network(architecture), layers, state).eval()
+
+
+def members_of(architecture: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Arguments of the networks that a model is made of: one, or those of an ensemble.
+
+    Raises
+    ------
+    BadInput
+        If an ensemble has no list of them.
+    """
+    forms = architecture.get("members", [architecture])
+    if not isinstance(forms, list) or not forms or not all(isinstance(f, dict) for f in forms):
+        raise BadInput("weights do not fit the network (members: expected a list of networks)")
+    return forms
+
+
+def _layers(form: Mapping[str, Any]) -> int:
+    """How many layers a file asks for."""
+    size = str(form.get("model_size"))
     if size not in SIZES:
         raise BadInput(f"weights do not fit the network (model_size {size!r} is unknown)")
-    dilations = architecture.get("pair_dilations", ())
+    dilations = form.get("pair_dilations", ())
     if not isinstance(dilations, list | tuple):
         raise BadInput("weights do not fit the network (pair_dilations: expected a list)")
-    layers = SIZES[size][2] + len(dilations)
-    return build_network(lambda: RnaNetwork(**architecture), layers, state).eval()
+    return SIZES[size][2] + len(dilations)

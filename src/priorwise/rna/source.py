@@ -1,6 +1,6 @@
 """Rows of a table as a loader wants them: assembled for an epoch, hidden bases included."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +22,15 @@ class RnaSource:
     validation : bool
         The same bases are hidden in every epoch.
     features : FeatureMaps or None
+    teacher : FeatureMaps or None
+        Pair probabilities to learn: the mean of these maps.
     """
 
     rows: RnaRows
     seed: int
     validation: bool = False
     features: FeatureMaps | None = None
+    teacher: FeatureMaps | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -39,10 +42,14 @@ class RnaSource:
 
     def assemble(self, indices: Indices, epoch: int) -> RnaBatch:
         """The rows `indices` as one batch."""
-        return assemble(
+        batch = assemble(
             self.rows,
             indices,
             seed=self.seed,
             epoch=VALIDATION if self.validation else epoch,
             features=self.features,
         )
+        if self.teacher is None:
+            return batch
+        goal = self.teacher.padded(indices, batch.present.shape[1]).mean(-1)
+        return replace(batch, teacher=goal)

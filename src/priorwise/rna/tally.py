@@ -23,7 +23,7 @@ class EpochTally:
 
     Attributes
     ----------
-    sums : numpy.ndarray of shape (7,)
+    sums : numpy.ndarray of shape (9,)
         As in `RnaSums`, over all sequences.
     counts : numpy.ndarray of shape (4,)
         Masked bases and loop types that were told right; pairs found and cells called pairs.
@@ -31,7 +31,7 @@ class EpochTally:
 
     objective: RnaObjective
     threshold: float
-    sums: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(7))
+    sums: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(RnaSums._fields)))
     counts: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(COUNTS)))
 
     @torch.no_grad()

@@ -37,7 +37,7 @@ class ThresholdChoice:
 
     Attributes
     ----------
-    curve : pandas.DataFrame
+    table : pandas.DataFrame
         Ascending threshold; precision, recall, f1: means over sequences of the strict scores.
     decoder : Decoder
         With the chosen threshold.
@@ -45,7 +45,7 @@ class ThresholdChoice:
         Its mean F1; optimistic, for it was chosen by it.
     """
 
-    curve: pd.DataFrame
+    table: pd.DataFrame
     decoder: Decoder
     f1: float
 
@@ -85,8 +85,8 @@ def choose_threshold(
         raise ValueError("examples: expected at least one sequence with a structure")
     precision, recall, f1 = total / n
     best = int(np.flatnonzero(f1 >= f1.max() - 1e-12)[-1])
-    curve = pd.DataFrame({"threshold": tried, "precision": precision, "recall": recall, "f1": f1})
-    return ThresholdChoice(curve, replace(decoder, threshold=tried[best]), float(f1[best]))
+    table = pd.DataFrame({"threshold": tried, "precision": precision, "recall": recall, "f1": f1})
+    return ThresholdChoice(table, replace(decoder, threshold=tried[best]), float(f1[best]))
 
 
 def _scores(found: Sequence[NDArray[np.int32]], example: Example) -> StrictScores:

@@ -11,7 +11,7 @@ from priorwise.errors import BadInput
 from priorwise.rna.batches import FeatureMaps
 from priorwise.rna.decoding import Decoder, Method
 from priorwise.rna.folding import Fold
-from priorwise.rna.predict import predict, rows_of
+from priorwise.rna.predict import rows_of
 from priorwise.rna.saved_model import SavedRnaModel, load_saved_model
 from priorwise.serving.answering import network_folder, refusing_bad_input, threshold_of
 from priorwise.serving.rna_frames import MAX_BASES, SEQUENCE, sequences_of
@@ -65,10 +65,8 @@ class RnaPyfunc(PythonModel):  # type: ignore[misc]
 
 def longest(saved: SavedRnaModel) -> int:
     """Bases of the longest sequence that a model answers."""
-    limits = [MAX_BASES, saved.longest]
-    if saved.network.encoder.places is not None:  # learned positions, two of them for CLS and SEP
-        limits.append(saved.network.encoder.max_len - 2)
-    return min(limit for limit in limits if limit > 0)
+    limits = (MAX_BASES, saved.longest, saved.network.longest)
+    return min(limit for limit in limits if limit)
 
 
 def chosen_decoder(saved: SavedRnaModel, wanted: dict[str, Any]) -> Decoder:
@@ -103,7 +101,7 @@ def answers(
     """
     rows = rows_of(sequences)
     folds: list[Fold | None] = [None] * len(rows)
-    for found in predict(saved.network, rows, maps_for(saved, sequences), cells=1):
+    for found in saved.predict(rows, maps_for(saved, sequences), cells=1):
         try:
             folds[found.row] = Fold.of(found.pairs, rows.tokens_of_row(found.row), decoder)
         except ValueError as error:

@@ -1,0 +1,247 @@
+"""From trained weights to a network folder that knows how its answers are read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from priorwise.learn.network_folder import retell, write_model
+from priorwise.phases.desk import say
+from priorwise.rna.batches import FeatureMaps
+from priorwise.rna.calibration import (
+    FOLDING_WEIGHTS,
+    PENALTIES,
+    Judged,
+    ReadingChoice,
+    choose_reading,
+)
+from priorwise.rna.decoding import Decoder, Method
+from priorwise.rna.ensemble import joined_weights, weights_of_members
+from priorwise.rna.rows import RnaRows
+from priorwise.rna.saved_model import (
+    SavedRnaModel,
+    load_saved_model,
+    members_of,
+    read_description,
+)
+from priorwise.rna.schema import CUT, SCHEMA_NAME
+from priorwise.rna.threshold import Example, ThresholdChoice, choose_threshold
+from priorwise.tracking.runs import RunTrack
+
+#: until the best ones are chosen: the published threshold, and a share of thermodynamics
+USUAL_THRESHOLD, USUAL_FOLDING_WEIGHT = 0.35, 0.2
+
+
+class ReadingOptions(Protocol):
+    """What a user may say of how pair probabilities become structures (see `RnaPretrain`)."""
+
+    @property
+    def val_partition(self) -> str: ...  # noqa: D102
+    @property
+    def threshold(self) -> str: ...  # noqa: D102
+    @property
+    def decoding(self) -> Method: ...  # noqa: D102
+    @property
+    def canonical_only(self) -> bool: ...  # noqa: D102
+    @property
+    def folding_weight(self) -> str: ...  # noqa: D102
+    @property
+    def noncanonical_penalty(self) -> str: ...  # noqa: D102
+
+
+def usual_decoder(options: ReadingOptions, threshold: float = USUAL_THRESHOLD) -> Decoder:
+    """How structures are decoded: the values given, and the usual ones for those to be chosen."""
+    given, penalty = options.threshold, options.noncanonical_penalty
+    return Decoder(
+        options.decoding,
+        threshold if given == "auto" else float(given),
+        options.canonical_only,
+        0.0 if penalty == "auto" else float(penalty),
+    )
+
+
+def usual_folding_weight(options: ReadingOptions, two_opinions: bool) -> float:
+    """Share of thermodynamics, likewise; 0 if the network has no such opinion."""
+    given = options.folding_weight
+    if not two_opinions:
+        return 0.0
+    return USUAL_FOLDING_WEIGHT if given == "auto" else float(given)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Trained weights, and what is known of them.
+
+    Attributes
+    ----------
+    architecture : dict
+        Of a network or of an ensemble, plain JSON values.
+    weights : mapping of name to torch.Tensor
+    two_opinions : bool
+        Whether there is a thermodynamic opinion, given or learned (see `rna.opinions`).
+    description : dict
+        What else the model says of itself (see `rna.saved_model`).
+    """
+
+    architecture: dict[str, Any]
+    weights: Mapping[str, torch.Tensor]
+    two_opinions: bool
+    description: dict[str, Any]
+
+
+def together(members: Sequence[Trained]) -> Trained:
+    """Several as one, which gives their mean answers; the description is that of the first."""
+    if len(members) == 1:
+        return members[0]
+    return Trained(
+        {"members": [form for m in members for form in members_of(m.architecture)]},
+        joined_weights([state for m in members for state in weights_of_members(m.weights)]),
+        all(m.two_opinions for m in members),
+        members[0].description,
+    )
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished model.
+
+    Attributes
+    ----------
+    network : pathlib.Path
+        Its network folder.
+    decoder : Decoder
+    folding_weight : float
+    reading : ReadingChoice or None
+        What was tried; None where nothing was to be chosen, or there were no structures.
+    threshold : ThresholdChoice or None
+        F1 over thresholds; None if the validation partition has no structures.
+    """
+
+    network: Path
+    decoder: Decoder
+    folding_weight: float
+    reading: ReadingChoice | None
+    threshold: ThresholdChoice | None
+
+
+def finish(
+    trained: Trained,
+    options: ReadingOptions,
+    validation: RnaRows,
+    maps: FeatureMaps | None,
+    folder: Path,
+) -> Finished:
+    """Choose how pair probabilities are read, then the threshold, and write the network folder.
+
+    The share of thermodynamics and the penalty of unusual pairs are chosen on the validation
+    partition and on CUT, each counting alike; the threshold on the validation partition.
+
+    Parameters
+    ----------
+    trained : Trained
+    options : ReadingOptions
+    validation : RnaRows
+        Rows of the validation partition and of CUT.
+    maps : FeatureMaps or None
+        Theirs, if the network takes some.
+    folder : pathlib.Path
+        The model is written to `folder`/model.
+    """
+    undecided, network = folder / "undecided", folder / "model"
+    decoder = usual_decoder(options)
+    weight = usual_folding_weight(options, trained.two_opinions)
+    told = {
+        "schema": SCHEMA_NAME,
+        "decoder": decoder.to_dict(),
+        "threshold": decoder.threshold,
+        "folding_weight": weight,
+        "rule": "given",
+        **trained.description,
+    }
+    write_model(undecided, trained.architecture, trained.weights, told)
+    model = load_saved_model(undecided)
+    reading = _reading(model, options, trained.two_opinions, validation, maps)
+    if reading is not None:
+        weight = reading.folding_weight
+        decoder = replace(decoder, noncanonical_penalty=reading.noncanonical_penalty)
+        told |= {"folding_weight": weight, "decoder": decoder.to_dict()}
+        model = replace(model, description={**model.description, **told})
+    threshold = _threshold(model, options, validation, maps)
+    if threshold is not None and options.threshold == "auto":
+        decoder = threshold.decoder
+        rule = f"best strict F1 on {options.val_partition}"
+        told |= {"threshold": decoder.threshold, "rule": rule}
+    retell(undecided, network, read_description(undecided), **told)
+    return Finished(network, decoder, weight, reading, threshold)
+
+
+def _reading(
+    model: SavedRnaModel,
+    options: ReadingOptions,
+    two_opinions: bool,
+    rows: RnaRows,
+    maps: FeatureMaps | None,
+) -> ReadingChoice | None:
+    """The best reading; None if both numbers are given, or nothing can be judged."""
+    choose_weight = two_opinions and options.folding_weight == "auto"
+    choose_penalty = not options.canonical_only and options.noncanonical_penalty == "auto"
+    if not rows.labelled.any() or not (choose_weight or choose_penalty):
+        return None
+    examples = (
+        Judged(
+            rows.partitions[found.row],
+            found.learned,
+            found.folded,
+            rows.tokens_of_row(found.row),
+            rows.pairs_of_row(found.row),
+        )
+        for found in model.predict(rows, maps)
+        if rows.labelled[found.row]
+    )
+    return choose_reading(
+        model.decoder,
+        examples,
+        FOLDING_WEIGHTS if choose_weight else [model.folding_weight],
+        PENALTIES if choose_penalty else [model.decoder.noncanonical_penalty],
+    )
+
+
+def _threshold(
+    model: SavedRnaModel, options: ReadingOptions, rows: RnaRows, maps: FeatureMaps | None
+) -> ThresholdChoice | None:
+    chosen: npt.NDArray[np.bool_] = rows.labelled & (
+        np.array(rows.partitions) == options.val_partition
+    )
+    if not chosen.any():
+        return None
+    examples = (
+        Example(found.pairs, rows.tokens_of_row(found.row), rows.pairs_of_row(found.row))
+        for found in model.predict(rows, maps)
+        if chosen[found.row]
+    )
+    return choose_threshold(model.decoder, examples)
+
+
+def tell(finished: Finished, options: ReadingOptions, track: RunTrack) -> None:
+    """Say and record what was chosen."""
+    reading, threshold = finished.reading, finished.threshold
+    weight, penalty = finished.folding_weight, finished.decoder.noncanonical_penalty
+    track.metrics({"folding_weight": weight, "noncanonical_penalty": penalty})
+    if reading is not None:
+        track.text(reading.table.to_csv(index=False), "reading.csv")
+        best = reading.table["f1"].max()
+        say(
+            f"share of thermodynamics {weight:g}, penalty of pairs other than AU, GC, GU "
+            f"{penalty:g}: mean strict F1 {best:.4f} on {options.val_partition} and {CUT}"
+        )
+    if threshold is None:
+        return
+    track.text(threshold.table.to_csv(index=False), "threshold_curve.csv")
+    if options.threshold == "auto":
+        chosen = threshold.decoder.threshold
+        say(f"threshold {chosen:.2f}: strict F1 {threshold.f1:.4f} on {options.val_partition}")
+        track.metrics({"threshold": chosen, "val_strict_f1_at_threshold": threshold.f1})

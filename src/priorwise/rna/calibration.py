@@ -1,0 +1,124 @@
+"""How a model's pair probabilities are read, chosen on known structures.
+
+What is chosen here, the share of thermodynamics and the penalty of pairs other than AU, GC and GU,
+says how far a model may be trusted on sequences unlike its training; so it is judged on partitions
+side by side, of which one should be far from the training.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from priorwise.rna.decoding import Decoder
+from priorwise.rna.scoring import StrictScores
+
+FOLDING_WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+PENALTIES = (0.0, 0.05, 0.1, 0.2, 0.3)
+THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
+
+
+class Judged(NamedTuple):
+    """A sequence with known structure, and both opinions of its pairs.
+
+    Attributes
+    ----------
+    partition : str
+    learned, folded : numpy.ndarray of shape (L, L)
+    tokens : numpy.ndarray of shape (L,)
+    pairs : numpy.ndarray of shape (n_pairs, 2)
+        True pairs, 0-based, i < j.
+    """
+
+    partition: str
+    learned: NDArray[np.floating]
+    folded: NDArray[np.floating]
+    tokens: NDArray[np.integer]
+    pairs: NDArray[np.integer]
+
+    def mixed(self, folding_weight: float) -> NDArray[np.floating]:
+        """Pair probabilities with a share of the second opinion."""
+        return (1 - folding_weight) * self.learned + folding_weight * self.folded
+
+
+@dataclass(frozen=True)
+class ReadingChoice:
+    """The chosen reading, and what was tried.
+
+    Attributes
+    ----------
+    folding_weight, noncanonical_penalty : float
+    table : pandas.DataFrame
+        A line for each combination: folding_weight, noncanonical_penalty, the best threshold for
+        it, the mean strict F1 of each partition, and f1, the mean of these means.
+    """
+
+    folding_weight: float
+    noncanonical_penalty: float
+    table: pd.DataFrame
+
+
+def choose_reading(
+    decoder: Decoder,
+    examples: Iterable[Judged],
+    folding_weights: Iterable[float] = FOLDING_WEIGHTS,
+    penalties: Iterable[float] = PENALTIES,
+) -> ReadingChoice:
+    """The share and the penalty with the best F1, each partition counting alike.
+
+    Structures are decoded greedily, whatever the decoder's method: that takes a hundredth of the
+    time where a model is unsure, and orders the combinations alike.
+
+    Of equally good combinations the one with the smaller share, then the smaller penalty: what was
+    learned is believed as it is, unless there is a reason not to.
+
+    Parameters
+    ----------
+    decoder : Decoder
+        All but its method, its threshold and its penalty is kept.
+    examples : iterable of Judged
+        At least one; each is looked at once, so they may be made on the way.
+    folding_weights, penalties : iterable of float
+        To choose from.
+
+    Raises
+    ------
+    ValueError
+        If there is no example, or nothing to choose from.
+    """
+    tried = list(product(sorted(set(folding_weights)), sorted(set(penalties))))
+    if not tried:
+        raise ValueError("folding_weights, penalties: expected at least one of each")
+    total: dict[str, NDArray[np.float64]] = {}
+    n: Counter[str] = Counter()
+    for example in examples:
+        name = example.partition
+        f1 = np.array([_f1(decoder, example, *combination) for combination in tried])
+        total[name] = total.get(name, 0.0) + f1
+        n[name] += 1
+    if not total:
+        raise ValueError("examples: expected at least one sequence with a structure")
+    means = {name: total[name] / n[name] for name in sorted(total)}
+    both = np.mean(list(means.values()), axis=0)
+    threshold = both.argmax(1)
+    lines = np.arange(len(tried))
+    at_best = {name: mean[lines, threshold] for name, mean in means.items()}
+    table = pd.DataFrame(tried, columns=["folding_weight", "noncanonical_penalty"])
+    table["threshold"] = np.array(THRESHOLDS)[threshold]
+    table = table.assign(**at_best, f1=both.max(1))
+    best = int(np.flatnonzero(table["f1"] >= table["f1"].max() - 1e-12)[0])
+    return ReadingChoice(*tried[best], table)
+
+
+def _f1(
+    decoder: Decoder, example: Judged, folding_weight: float, penalty: float
+) -> NDArray[np.float64]:
+    """Strict F1 of one example at each of the thresholds."""
+    reading = replace(decoder, method="greedy", noncanonical_penalty=penalty)
+    found = reading.decode_each(example.mixed(folding_weight), example.tokens, THRESHOLDS)
+    return StrictScores.of(found, [example.pairs] * len(found)).f1

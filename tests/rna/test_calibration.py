@@ -1,0 +1,106 @@
+"""The share of thermodynamics and the penalty of unusual pairs, chosen on known structures."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from tests.reference import structures as reference
+
+from priorwise.rna.alphabet import encode
+from priorwise.rna.calibration import THRESHOLDS, Judged, choose_reading
+from priorwise.rna.decoding import Decoder
+
+HAIRPIN = np.array([(0, 11), (1, 10), (2, 9), (3, 8)], np.int32)
+#: 0 to 3 pair with 11 to 8, canonically
+SEQUENCE = "GGACAAAAGUCC"
+
+
+def cells(*pairs, value=0.9):
+    p = np.zeros((12, 12), np.float32)
+    for i, j in pairs:
+        p[i, j] = p[j, i] = value
+    return p
+
+
+def judged(learned, folded, partition="VL0", sequence=SEQUENCE):
+    return Judged(partition, learned, folded, encode(sequence), HAIRPIN)
+
+
+def noisy(n, partition, seed):
+    """Both opinions are noisy, the second one less so in CUT."""
+    rng = np.random.default_rng(seed)
+    for _ in range(n):
+        letters = "".join(rng.choice(list("ACGU"), 12))
+        opinions = []
+        for strength in (0.5, 0.8 if partition == "CUT" else 0.4):
+            p = np.triu(rng.random((12, 12)) ** 4, 1)
+            p[HAIRPIN[:, 0], HAIRPIN[:, 1]] = np.minimum(rng.random(4) + strength, 1)
+            opinions.append((p + p.T).astype(np.float32))
+        yield judged(*opinions, partition, letters)
+
+
+def test_every_line_is_what_decoding_gives():
+    examples = [*noisy(9, "VL0", 0), *noisy(4, "CUT", 1)]
+    weights, penalties = (0.0, 0.25, 0.5), (0.0, 0.2)
+    choice = choose_reading(Decoder("greedy"), iter(examples), weights, penalties)
+    assert len(choice.table) == 6
+    lines = choice.table.itertuples()
+    for (weight, penalty), line in zip(product(weights, penalties), lines, strict=True):
+        assert (line.folding_weight, line.noncanonical_penalty) == (weight, penalty)
+        best = (-1.0,)
+        for threshold in THRESHOLDS:
+            decoder = Decoder("greedy", threshold, noncanonical_penalty=penalty)
+            f1 = {"VL0": [], "CUT": []}
+            for e in examples:
+                mixture = (1 - weight) * e.learned + weight * e.folded
+                found = set(map(tuple, decoder.decode(mixture, e.tokens).tolist()))
+                f1[e.partition].append(reference.strict(found, set(map(tuple, e.pairs)))[2])
+            means = [np.mean(f1["VL0"]), np.mean(f1["CUT"])]
+            best = max(best, (np.mean(means), -threshold, *means))
+        np.testing.assert_allclose(
+            [line.f1, line.threshold, line.VL0, line.CUT],
+            [best[0], -best[1], *best[2:]],
+            atol=1e-12,
+        )
+    assert choice.table["f1"].max() == pytest.approx(
+        choice.table["f1"][
+            (choice.table["folding_weight"] == choice.folding_weight)
+            & (choice.table["noncanonical_penalty"] == choice.noncanonical_penalty)
+        ].item()
+    )
+
+
+def test_partitions_count_alike_whatever_their_size():
+    right, wrong = cells(*HAIRPIN), cells((0, 7), (1, 6))
+    # what was learned is right in nine rows of VL0, thermodynamics in one of CUT; halves are ties
+    examples = [judged(right, wrong)] * 9 + [judged(wrong, right, "CUT")]
+    table = choose_reading(Decoder(), examples, (0.0, 1.0), (0.0,)).table
+    assert table["f1"].tolist() == [0.5, 0.5]
+    assert table["VL0"].tolist() == [1, 0] and table["CUT"].tolist() == [0, 1]
+
+
+def test_of_equally_good_readings_the_one_that_changes_least():
+    right = cells(*HAIRPIN)
+    choice = choose_reading(Decoder(), [judged(right, right)])
+    assert (choice.folding_weight, choice.noncanonical_penalty) == (0, 0)
+
+
+def test_what_helps_is_chosen():
+    # thermodynamics knows the pairs that were not learned
+    learned = np.maximum(cells(*HAIRPIN[:2]), cells(*HAIRPIN[2:], value=0.25))
+    folded = cells(*HAIRPIN)
+    choice = choose_reading(Decoder(), [judged(learned, folded)] * 2)
+    assert choice.folding_weight > 0
+    assert choice.table["f1"].max() == 1
+    # an A-C pair in place of three others
+    unsure = np.maximum(cells(*HAIRPIN[:1]), cells(*HAIRPIN[1:], value=0.7))
+    rival = np.maximum(unsure, cells((4, 10), value=0.95))
+    only = choose_reading(Decoder(), [judged(rival, folded)], (0.0,))
+    assert only.noncanonical_penalty > 0 and only.table["f1"].max() == 1
+
+
+def test_nothing_to_choose_from_is_refused():
+    with pytest.raises(ValueError, match="examples"):
+        choose_reading(Decoder(), [])
+    with pytest.raises(ValueError, match="folding_weights"):
+        choose_reading(Decoder(), [judged(cells(), cells())], ())
