@@ -52,9 +52,10 @@ def test_the_second_output_reads_the_same_map():
     torch.manual_seed(4)
     whole = shaken(ConvPairHead(16, 8, (1, 3, 2), folds=True), strength=0.6)
     logits, cells, folding = whole(*given(size=2))
-    weight, bias = whole.folding.weight[0].double().numpy(), whole.folding.bias.item()
+    weight, bias = whole.folding.weight[0].detach().double().numpy(), whole.folding.bias.item()
     read = cells.detach().double().numpy() @ weight + bias
-    np.testing.assert_allclose(folding.detach().numpy(), (read + read.swapaxes(1, 2)) / 2, atol=1e-4)
+    wanted = (read + read.swapaxes(1, 2)) / 2
+    np.testing.assert_allclose(folding.detach().numpy(), wanted, atol=1e-4)
     assert torch.equal(folding, folding.transpose(1, 2))
     assert not torch.allclose(folding, logits, atol=0.1)
     whole.start_from(0.004)
