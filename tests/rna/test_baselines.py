@@ -99,7 +99,7 @@ def test_the_defaults_are_loaded_again(viennarna):
     before = ensemble_energy(viennarna)
     pair_probabilities(SEQUENCE, "andronescu2007")
     assert ensemble_energy(viennarna) == before
-    next(each_pair_probabilities([SEQUENCE] * 40, "langdon2018", workers=1))  # left unfinished
+    next(each_pair_probabilities([SEQUENCE] * 40, ["langdon2018"], workers=1))  # left unfinished
     assert ensemble_energy(viennarna) == before
 
 
@@ -113,13 +113,20 @@ def test_rnafold_does_not_depend_on_what_is_loaded(viennarna):
         viennarna.params_load_RNA_Turner2004()
 
 
+#: in another order than their own
+SETS = ("langdon2018", "turner2004")
+
+
 def test_other_processes_give_the_same_in_order(viennarna):
     rng = np.random.default_rng(0)
     sequences = ["".join(rng.choice(list("ACGU"), rng.integers(0, 40))) for _ in range(50)]
-    alone = list(each_pair_probabilities(sequences, "langdon2018", workers=1))
-    spread = list(each_pair_probabilities(sequences, "langdon2018", workers=2))
-    assert [p.shape[0] for p in spread] == [len(s) for s in sequences]
-    assert all((a == b).all() for a, b in zip(alone, spread, strict=True))
+    alone = list(each_pair_probabilities(sequences, SETS, workers=1))
+    spread = list(each_pair_probabilities(sequences, SETS, workers=2))
+    assert [[len(p) for p in maps] for maps in spread] == [[len(s)] * 2 for s in sequences]
+    for one, other, sequence in zip(alone, spread, sequences, strict=True):
+        assert all((a == b).all() for a, b in zip(one, other, strict=True))
+        for found, parameters in zip(one, SETS, strict=True):
+            assert (found == pair_probabilities(sequence, parameters)).all()
     assert len(sequences) < FEWEST_FOR_WORKERS
 
 
@@ -133,7 +140,7 @@ def test_unknown_parameters_are_refused():
     with pytest.raises(ValueError, match="parameters: 'turner1999'"):
         pair_probabilities(HAIRPIN, "turner1999")
     with pytest.raises(ValueError, match="parameters: 'turner1999'"):
-        each_pair_probabilities([HAIRPIN], "turner1999")
+        each_pair_probabilities([HAIRPIN], ["turner1999"])
 
 
 def test_without_viennarna_the_message_says_how_to_get_it(monkeypatch):

@@ -78,25 +78,36 @@ def pair_probabilities(sequence: str, parameters: Parameters = "turner2004") -> 
 
 def each_pair_probabilities(
     sequences: Sequence[str],
-    parameters: Parameters = "turner2004",
+    parameter_sets: Sequence[Parameters] = ("turner2004",),
     *,
     workers: int | None = None,
-) -> Iterator[NDArray[np.float32]]:
+) -> Iterator[tuple[NDArray[np.float32], ...]]:
     """`pair_probabilities` of many sequences, in their order, with a progress bar on stderr.
 
     Parameters
     ----------
-    sequences, parameters
-        As for `pair_probabilities`.
+    sequences : sequence of str
+        Normalised.
+    parameter_sets : sequence of str
+        As for `pair_probabilities`, each of them.
     workers : int, optional
         Processes; as many as there are processors if not given, none for few sequences.
 
     Yields
     ------
-    numpy.ndarray of shape (L, L), float32
+    tuple of numpy.ndarray of shape (L, L), float32
+        One for each parameter set.
     """
-    fold = partial(ensembles, parameters=checked(parameters))
-    return _each(fold, sequences, workers, f"pair probabilities, {parameters}")
+    fold = partial(_ensembles, tuple(checked(parameters) for parameters in parameter_sets))
+    return _each(fold, sequences, workers, "pair probabilities")
+
+
+def _ensembles(
+    parameter_sets: Sequence[Parameters], sequences: Sequence[str]
+) -> list[tuple[NDArray[np.float32], ...]]:
+    return list(
+        zip(*(ensembles(sequences, parameters) for parameters in parameter_sets), strict=True)
+    )
 
 
 def _each(

@@ -27,12 +27,15 @@ def feature_maps(
     BadInput
         If ViennaRNA is not installed, or does not know a parameter set.
     """
+    if not parameter_sets:
+        return None
     known: tuple[Parameters, ...] = get_args(Parameters)
-    maps = FeatureMaps(len(sequences), len(parameter_sets))
-    for place, wanted in enumerate(parameter_sets):
-        name = next((name for name in known if name == wanted), None)
-        if name is None:
-            raise BadInput(f"features: {wanted} (expected some of {', '.join(known)})")
-        for row, found in enumerate(each_pair_probabilities(sequences, name, workers=workers)):
-            maps.put(row, place, found)
-    return maps if parameter_sets else None
+    unknown = [name for name in parameter_sets if name not in known]
+    if unknown:
+        raise BadInput(f"features: {unknown[0]} (expected some of {', '.join(known)})")
+    wanted = [name for given in parameter_sets for name in known if name == given]
+    maps = FeatureMaps(len(sequences), len(wanted))
+    for row, found in enumerate(each_pair_probabilities(sequences, wanted, workers=workers)):
+        for place, cells in enumerate(found):
+            maps.put(row, place, cells)
+    return maps
