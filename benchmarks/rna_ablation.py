@@ -37,11 +37,13 @@ CHANGES: dict[str, dict[str, Any]] = {
     "learned positions": {"positions": "learned"},
     "average of weights, .99": {"ema_decay": 0.99},
     "average of weights, .999": {"ema_decay": 0.999},
-    "bilinear head": {"pair_head": "bilinear"},
+    "no teacher": {"teacher": "none"},
+    "teacher's weight 1.0": {"teacher_loss_weight": 1.0},
+    "bilinear head, no teacher": {"pair_head": "bilinear", "teacher": "none"},
     "sparse training, 40 %": {"use_ast": True, "ast_target_activation": 0.4},
 }
 #: lines that are quicker, and are run again for the time of the base
-AGAIN = ("bilinear head", "sparse training, 40 %")
+AGAIN = ("bilinear head, no teacher", "sparse training, 40 %")
 PARTS = {"val_f1": "strict F1 on VL0", "cut_f1": "strict F1 on CUT"}
 
 

@@ -186,9 +186,7 @@ def _trained(
 def _member_job(first: RnaJob, seed: int, epochs: int) -> RnaJob:
     """The training of one member; what ViennaRNA says of the rows is the same for all."""
     options = replace(first.options, seed=seed, num_epochs=epochs, patience=epochs)
-    job = replace(first, options=options, folder=first.folder / f"seed_{seed}")
-    job.__dict__.update({k: v for k, v in vars(first).items() if k in RnaJob.MAPS})
-    return job
+    return replace(first, options=options, folder=first.folder / f"seed_{seed}").with_maps_of(first)
 
 
 def _member(job: RnaJob) -> Member:

@@ -24,6 +24,9 @@ class RnaCandidate(Candidate):
         Of its decoder.
     features : tuple of str
         Parameter sets whose pair probabilities it takes beside the sequence.
+    noncanonical_penalty, folding_weight : float
+        How its answers are read: taken from pairs other than AU, GC and GU; share of
+        thermodynamics.
     longest : int
         Bases of the longest sequence it takes; 0 for no limit of its own.
     training_digest : str
@@ -34,6 +37,8 @@ class RnaCandidate(Candidate):
 
     method: str = ""
     features: tuple[str, ...] = ()
+    noncanonical_penalty: float = 0.0
+    folding_weight: float = 0.0
     longest: int = 0
     training_digest: str = ""
 

@@ -62,6 +62,11 @@ a confidence. Beside the thermodynamic prediction, not in place of it.
         model = self.model
         yield f"{model.threshold:.4f} ({rule}). A pair has at least this probability. Decoding"
         yield f"{model.method}: {METHODS.get(model.method, 'unknown')}."
+        if model.folding_weight:
+            source = "ViennaRNA" if model.features else "what the network learned of ViennaRNA"
+            yield f"{model.folding_weight:.0%} of each probability is thermodynamics ({source})."
+        if model.noncanonical_penalty:
+            yield f"Pairs other than AU, GC and GU lose {model.noncanonical_penalty:g} beforehand."
 
     def of_evaluation(self, judged: Evaluation) -> Iterator[str]:
         """A table of metrics, by partition."""

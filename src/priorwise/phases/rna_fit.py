@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -68,9 +68,6 @@ class RnaJob:
     folder: Path
     resume_from: Path | None = None
 
-    #: what is made on first use, and depends on nothing but rows and parameter sets
-    MAPS: ClassVar[tuple[str, ...]] = ("train_maps", "validation_maps")
-
     @cached_property
     def train_maps(self) -> FeatureMaps | None:
         """What ViennaRNA says of the training rows: given to the network, or learned by it."""
@@ -82,6 +79,13 @@ class RnaJob:
     def validation_maps(self) -> FeatureMaps | None:
         """What it says of the validation rows, if the network is given it."""
         return feature_maps(self.validation.sequences(), self.options.feature_sets)
+
+    def with_maps_of(self, other: "RnaJob") -> Self:
+        """The same training, with what another one of the same rows and parameter sets folded."""
+        for name in ("train_maps", "validation_maps"):
+            if name in vars(other):
+                vars(self)[name] = vars(other)[name]
+        return self
 
     def sources(self) -> tuple[RnaSource, RnaSource]:
         """The training rows and the validation rows as loaders want them."""

@@ -20,6 +20,8 @@ def judged(model: ModelFacts, called: str, address: str, desk: Desk) -> RnaCandi
         **judged_model(model, called, address, description, desk),
         method=str(description["decoder"]["method"]),
         features=tuple(description["features"]),
+        noncanonical_penalty=float(description["decoder"].get("noncanonical_penalty", 0)),
+        folding_weight=float(description["folding_weight"]),
         longest=int(description["longest"]),
         training_digest=str(description.get("training_digest", "")),
     )
