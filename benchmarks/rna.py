@@ -65,8 +65,12 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--rounds", type=int, default=0, help="of timings; 0: the part's own")
     command.add_argument("--minutes", type=float, default=30.0, help="budget of final")
     command.add_argument("--features", default="none", help="of final: none, bpp, parameter sets")
-    command.add_argument("--recipe", type=Path, help="YAML in place of configs/rna_cpu.yaml")
-    command.add_argument("--checkpoint", type=Path, help="final only evaluates this one")
+    command.add_argument("--recipe", type=Path, help="YAML in place of the project's own")
+    command.add_argument(
+        "--checkpoint",
+        default="",
+        help="final only evaluates this network folder, or these checkpoints of its recipes: A,B",
+    )
     command.add_argument("--preference", default="1", help="of ast; several with commas: 0,1,2")
     command.add_argument(
         "--set",
@@ -87,7 +91,8 @@ def settings(command: argparse.ArgumentParser, arguments: Sequence[str] | None) 
     for pair in given.set:
         if "=" not in pair:
             command.error(f"--set: {pair!r} (expected NAME=VALUE)")
-    for path in (given.recipe, given.checkpoint):
+    checkpoints = tuple(Path(path) for path in given.checkpoint.split(",") if path)
+    for path in (given.recipe, *checkpoints):
         if path is not None and not path.exists():
             command.error(f"{path} is not there")
     try:
@@ -109,7 +114,7 @@ def settings(command: argparse.ArgumentParser, arguments: Sequence[str] | None) 
             minutes=given.minutes,
             features=given.features,
             recipe=given.recipe,
-            checkpoint=given.checkpoint,
+            checkpoints=checkpoints,
             preferences=preferences,
             given=dict(pair.split("=", 1) for pair in given.set),
         )

@@ -37,13 +37,13 @@ CHANGES: dict[str, dict[str, Any]] = {
     "learned positions": {"positions": "learned"},
     "average of weights, .99": {"ema_decay": 0.99},
     "average of weights, .999": {"ema_decay": 0.999},
-    "no teacher": {"teacher": "none"},
-    "teacher's weight 1.0": {"teacher_loss_weight": 1.0},
-    "bilinear head, no teacher": {"pair_head": "bilinear", "teacher": "none"},
+    "a teacher, weight 0.3": {"teacher": "bpp"},
+    "a teacher, weight 0.1": {"teacher": "bpp", "teacher_loss_weight": 0.1},
+    "bilinear head": {"pair_head": "bilinear"},
     "sparse training, 40 %": {"use_ast": True, "ast_target_activation": 0.4},
 }
 #: lines that are quicker, and are run again for the time of the base
-AGAIN = ("bilinear head, no teacher", "sparse training, 40 %")
+AGAIN = ("bilinear head", "sparse training, 40 %")
 PARTS = {"val_f1": "strict F1 on VL0", "cut_f1": "strict F1 on CUT"}
 
 
@@ -52,7 +52,7 @@ def run(setting: Setting) -> Report:
     DATA.train = setting.rows("TR0", limit=ROWS)
     DATA.validation = setting.rows("VL0", "CUT", limit=ROWS)
     epochs, seeds = setting.epochs or EPOCHS, setting.several(1)
-    recipe = {**setting.recipe_of(False), "ema_decay": 0.0, "num_epochs": epochs}
+    recipe = {**setting.own_recipe(), "ema_decay": 0.0, "num_epochs": epochs}
     recipe["patience"] = epochs
     lines = [
         Line(name, setting.options(recipe, **{"seed": seed, **change}))

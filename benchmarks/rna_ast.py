@@ -37,7 +37,7 @@ def run(setting: Setting) -> Report:
     """Train, pair, time the published one."""
     DATA.train, DATA.validation = setting.rows("TR0"), setting.rows("VL0", "CUT")
     epochs = setting.epochs or EPOCHS
-    base = setting.options({**setting.recipe_of(False), **SHORT}, num_epochs=epochs)
+    base = setting.options({**setting.own_recipe(), **SHORT}, num_epochs=epochs)
     base = replace(base, patience=epochs)
     seeds = setting.several(SEEDS)
     sparse = replace(base, use_ast=True, ast_target_activation=TARGET)

@@ -1,16 +1,16 @@
 """Part `final`: the best that 30 minutes on 2 cores give, and the test partitions, once.
 
-Trained on TR0 (at most 99 nt) by configs/rna_cpu.yaml, with features by configs/rna_bpp.yaml: one
-training for each of --jobs, with seeds that follow each other, and their mean answer as the model,
-as `rna_ensemble` makes it. The epochs and the reading are chosen on VL0 and CUT, the threshold on
-VL0; TS0 and NEW are looked at once, at the end. If the recipe would not fit into the budget on this
-machine, it gets fewer epochs, and that is said.
+Trained on TR0 (at most 99 nt): two networks, one by configs/rna_cpu.yaml and one by
+configs/rna_teacher.yaml, with features by configs/rna_bpp.yaml; each on one core. The model is
+their mean answer, as `rna_ensemble` makes it. The epochs and the reading are chosen on VL0 and CUT,
+the threshold on VL0; TS0 and NEW are looked at once, at the end. If a recipe would not fit into the
+budget on this machine, it gets fewer epochs, and that is said.
 
 Kept under the output folder: final/ (with features final_bpp/): the network folder `model`, what
-was tried for the reading and the threshold; and for each seed the history, the published metrics
+was tried for the reading and the threshold; and for each network the history, the published metrics
 file, the checkpoints.
 
-With --checkpoint no training: a network folder, or a checkpoint of a training by the same recipe.
+With --checkpoint no training: a network folder, or checkpoints of trainings by these recipes.
 """
 
 import time
@@ -26,9 +26,9 @@ from benchmarks.rna_final_tables import figure_of, goals_of, methods_table, stra
 from benchmarks.rna_runs import scratch, train, validated
 from benchmarks.rna_setting import Setting
 from benchmarks.rna_tables import Goal, Report, present
+from priorwise.errors import BadInput
 from priorwise.phases.rna_finish import finish, together
 from priorwise.phases.rna_fit import RnaJob
-from priorwise.phases.rna_options import RnaPretrain
 from priorwise.plots.metrics_figures import summary
 from priorwise.plots.strict_f1 import f1_by_stratum
 from priorwise.rna.decoding import Decoder
@@ -73,16 +73,15 @@ class Member:
 
     Attributes
     ----------
-    seed, epochs : int
     checkpoint : pathlib.Path
         Of the best epoch.
     metrics : dict
         Of that epoch.
+    epochs : int
     cpu : float
         Seconds.
     """
 
-    seed: int
     checkpoint: Path
     metrics: dict[str, float]
     epochs: int
@@ -96,21 +95,21 @@ def run(setting: Setting) -> Report:
     name = "final" + (f"_{setting.features.replace(',', '_')}" if with_features else "")
     folder, clock = setting.out / name, Clock()
     training, validation = setting.rows("TR0"), setting.rows("VL0", "CUT")
-    options = _options(setting, with_features)
+    jobs = _jobs(setting, training, validation, folder)
     figures = {}
-    if setting.checkpoint is None:
-        members, used = _trained(options, training, validation, folder, setting, clock)
-        _save([m.checkpoint for m in members], options, folder, training, validation)
-        for member in members:
-            metrics = by_epoch(read_metrics(folder / f"seed_{member.seed}" / METRICS_FILE))
-            drawn = summary(metrics, f"{name}, seed {member.seed}: TR0, VL0 and CUT")
-            figures |= {f"_training_{member.seed}": drawn} if drawn is not None else {}
+    given = setting.checkpoints
+    if not given:
+        members, used = _trained(jobs, setting, clock)
+        _save(jobs, [m.checkpoint for m in members], folder)
+        for job in jobs:
+            metrics = by_epoch(read_metrics(job.folder / METRICS_FILE))
+            drawn = summary(metrics, f"{name}, {job.folder.name}: TR0, VL0 and CUT")
+            figures |= {f"_{job.folder.name}": drawn} if drawn is not None else {}
     else:
-        used = [f"not trained here: {setting.checkpoint}"]
-        if not setting.checkpoint.is_dir():
-            _save([setting.checkpoint], options, folder, training, validation)
-    given = setting.checkpoint
-    model = load_saved_model(given if given is not None and given.is_dir() else folder / "model")
+        used = [f"not trained here: {', '.join(map(str, given))}"]
+        if not given[0].is_dir():
+            _save(jobs, given, folder)
+    model = load_saved_model(given[0] if given and given[0].is_dir() else folder / "model")
     used += [
         f"{len(training)} sequences of TR0, {len(validation)} of VL0 and CUT; {setting.jobs} "
         f"training(s) at once; features: {', '.join(model.features) or 'none'}; decoder: "
@@ -137,63 +136,63 @@ def run(setting: Setting) -> Report:
     return present(report, setting.out)
 
 
-def _options(setting: Setting, with_features: bool) -> RnaPretrain:
+def _jobs(setting: Setting, training: RnaRows, validation: RnaRows, folder: Path) -> list[RnaJob]:
+    """One training for each recipe, with seeds that follow each other."""
     more = {"num_epochs": setting.epochs} if setting.epochs else {}
-    if with_features:
-        more["features"] = setting.features
-    return setting.options(setting.recipe_of(with_features), **more)
+    jobs = []
+    for place, recipe in enumerate(setting.joined_recipes()):
+        options = setting.options({**recipe, "seed": setting.seed + place}, **more)
+        where = folder / f"network_{place + 1}"
+        jobs.append(RnaJob(options, training, validation, where))
+    return jobs
 
 
 def _trained(
-    options: RnaPretrain,
-    training: RnaRows,
-    validation: RnaRows,
-    folder: Path,
-    setting: Setting,
-    clock: Clock,
+    jobs: Sequence[RnaJob], setting: Setting, clock: Clock
 ) -> tuple[list[Member], list[str]]:
-    """Train the members side by side within the budget; what to say of it."""
-    first = RnaJob(options, training, validation, folder)
-    first.sources()  # folds the sequences, where that is wanted
+    """Train side by side within the budget; what to say of it."""
+    for job in jobs:
+        job.sources()  # folds the sequences, where that is wanted
     before = clock.wall
-    with own_arithmetic():
-        epochs = affordable(first, USABLE * 60 * setting.minutes - before)
-    said = []
-    if epochs < options.num_epochs:
-        said.append(
-            f"{epochs} epochs instead of the recipe's {options.num_epochs}: more would not fit "
-            f"into {setting.minutes:g} minutes on this machine"
-        )
-    seeds = range(options.seed, options.seed + setting.jobs)
-    jobs = [_member_job(first, seed, min(epochs, options.num_epochs)) for seed in seeds]
-    members = run_jobs(_member, jobs, setting.jobs, f"{len(jobs)} trainings of one thread")
+    processes = min(setting.jobs, len(jobs))
+    seconds = (USABLE * 60 * setting.minutes - before) * processes / len(jobs)
+    said, fitting = [], []
+    for job in jobs:
+        with own_arithmetic():
+            epochs = affordable(job, seconds)
+        if epochs < job.options.num_epochs:
+            said.append(
+                f"{job.folder.name}: {epochs} epochs instead of the recipe's "
+                f"{job.options.num_epochs}: more would not fit into {setting.minutes:g} minutes on "
+                "this machine"
+            )
+            shorter = replace(job.options, num_epochs=epochs, patience=epochs)
+            job = replace(job, options=shorter).with_maps_of(job)
+        fitting.append(job)
+    members = run_jobs(_member, fitting, processes, f"{len(jobs)} trainings of one thread")
     minutes = clock.wall / 60
     inside = "within" if minutes <= setting.minutes else "NOT within"
-    cpu = clock.cpu + sum(member.cpu for member in members if len(members) > 1)
-    return members, [
-        *said,
+    cpu = clock.cpu + sum(member.cpu for member in members if processes > 1)
+    said.append(
         f"trained for {minutes:.1f} min of wall clock ({before:.0f} s of it before the training: "
         f"data, pair probabilities, cut), {cpu / 60:.1f} min of CPU: {inside} "
-        f"{setting.minutes:g} min",
-        *(
-            f"seed {m.seed}: kept epoch {m.metrics['best_epoch'] + 1:.0f} of {m.epochs}, "
-            f"{options.monitor} {m.metrics.get(options.monitor, float('nan')):.4f}"
-            for m in members
-        ),
-    ]
-
-
-def _member_job(first: RnaJob, seed: int, epochs: int) -> RnaJob:
-    """The training of one member; what ViennaRNA says of the rows is the same for all."""
-    options = replace(first.options, seed=seed, num_epochs=epochs, patience=epochs)
-    return replace(first, options=options, folder=first.folder / f"seed_{seed}").with_maps_of(first)
+        f"{setting.minutes:g} min"
+    )
+    for job, member in zip(fitting, members, strict=True):
+        chosen = member.metrics.get(job.options.monitor, float("nan"))
+        said.append(
+            f"{job.folder.name}: seed {job.options.seed}, features {job.options.features}, teacher "
+            f"{job.options.teacher}; kept epoch {member.metrics['best_epoch'] + 1:.0f} of "
+            f"{member.epochs}, {job.options.monitor} {chosen:.4f}"
+        )
+    return members, said
 
 
 def _member(job: RnaJob) -> Member:
     """Train one; in a process of its own, as a rule."""
     done = train(job)
     best = done.result.best
-    return Member(job.options.seed, best, done.result.best_metrics, len(done.history), done.cpu)
+    return Member(best, done.result.best_metrics, len(done.history), done.cpu)
 
 
 def affordable(job: RnaJob, seconds: float) -> int:
@@ -219,23 +218,24 @@ def affordable(job: RnaJob, seconds: float) -> int:
     return max(1, min(job.options.num_epochs, int(seconds / epoch)))
 
 
-def _save(
-    checkpoints: Sequence[Path],
-    options: RnaPretrain,
-    folder: Path,
-    training: RnaRows,
-    validation: RnaRows,
-) -> None:
-    """Write the network folder, with what is chosen on VL0 and CUT."""
+def _save(jobs: Sequence[RnaJob], checkpoints: Sequence[Path], folder: Path) -> None:
+    """Write the network folder of the joined model, with what is chosen on VL0 and CUT."""
+    training, validation = jobs[0].train, jobs[0].validation
     description = {
         "phase": "rna_pretrain",
         "training_run": "",
         "training_data": f"{len(training):,} sequences of TR0 ({len(training.pairs):,} pairs)",
         "train_partition": "TR0",
     }
-    job = RnaJob(options, training, validation, folder)
-    trained = together([job.trained(path, description) for path in checkpoints])
-    finished = finish(trained, options, validation, job.validation_maps, folder)
+    if len(checkpoints) != len(jobs):
+        raise BadInput(
+            f"--checkpoint: {len(checkpoints)} of them (expected {len(jobs)}, or a folder)"
+        )
+    trained = together(
+        [job.trained(path, description) for job, path in zip(jobs, checkpoints, strict=True)]
+    )
+    maps = feature_maps(validation.sequences(), trained.description["features"])
+    finished = finish(trained, jobs[0].options, validation, maps, folder)
     for name, choice in (("reading", finished.reading), ("threshold_curve", finished.threshold)):
         if choice is not None:
             choice.table.to_csv(folder / f"{name}.csv", index=False)

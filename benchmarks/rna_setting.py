@@ -14,8 +14,11 @@ from priorwise.phases.rna_data import RnaPrepare
 from priorwise.phases.rna_options import RnaPretrain
 from priorwise.rna.rows import RnaRows
 
-#: recipe of the final training without feature maps, and with them
-RECIPES = {False: ROOT / "configs" / "rna_cpu.yaml", True: ROOT / "configs" / "rna_bpp.yaml"}
+CONFIGS = ROOT / "configs"
+#: recipe of trainings of one network
+RECIPE = CONFIGS / "rna_cpu.yaml"
+#: those of the final model, whose networks differ: without feature maps, and with them
+JOINED = {False: (RECIPE, CONFIGS / "rna_teacher.yaml"), True: (RECIPE, CONFIGS / "rna_bpp.yaml")}
 #: the cut is made once, whatever the seeds of the trainings
 CUT_SEED = 1
 
@@ -44,7 +47,9 @@ class Setting:
         Budget of the final training.
     features : str
         As for rna_pretrain: none, bpp, or parameter sets.
-    recipe, checkpoint : pathlib.Path or None
+    recipe : pathlib.Path or None
+    checkpoints : tuple of pathlib.Path
+        What `final` evaluates in place of training.
     preferences : tuple of float
         Of the sparse training: rows are drawn in proportion to loss ** preference.
     given : mapping of str to str
@@ -64,7 +69,7 @@ class Setting:
     minutes: float = 30.0
     features: str = "none"
     recipe: Path | None = None
-    checkpoint: Path | None = None
+    checkpoints: tuple[Path, ...] = ()
     preferences: tuple[float, ...] = (1.0,)
     given: Mapping[str, str] = field(default_factory=dict)
 
@@ -79,9 +84,18 @@ class Setting:
         values.setdefault("patience", values.get("num_epochs", RnaPretrain.num_epochs))
         return RnaPretrain(**values)
 
-    def recipe_of(self, with_features: bool) -> dict[str, Any]:
-        """Options of the recipe: the one given, or the project's own."""
-        return recipe(self.recipe or RECIPES[with_features])
+    def own_recipe(self) -> dict[str, Any]:
+        """Options of the recipe of one network: the one given, or the project's own."""
+        return recipe(self.recipe or RECIPE)
+
+    def joined_recipes(self) -> list[dict[str, Any]]:
+        """Options of the networks of the final model; of the one that is given, alone."""
+        with_features = self.features != "none"
+        paths = [self.recipe] if self.recipe else JOINED[with_features]
+        found = [recipe(path) for path in paths]
+        if with_features:  # it is the last one that sees them
+            found[-1]["features"] = self.features
+        return found
 
     def several(self, usual: int) -> range:
         """Seeds of a part that trains with several."""

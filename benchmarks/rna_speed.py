@@ -97,7 +97,7 @@ def lines_of(setting: Setting, rows: RnaRows) -> dict[str, Callable[[np.ndarray]
     }
     ours = {OURS: setting.options(SAME)}
     for name, options in OTHERS.items():
-        ours[name] = setting.options(setting.recipe_of(False) if options is None else options)
+        ours[name] = setting.options(setting.own_recipe() if options is None else options)
 
     def published(training: PublishedTraining) -> Callable[[np.ndarray], float]:
         def measure(order: np.ndarray) -> float:

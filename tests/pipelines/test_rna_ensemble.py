@@ -34,7 +34,7 @@ def trained(empty_store, tmp_path_factory):
         patch.setattr(rna_pretrain, "FIGURES", {})
         patch.setattr(rna_evaluate, "figures", lambda *arguments: iter(()))
         runs = []
-        for given in ({"seed": 1}, {"seed": 2}, {"data": place.data / "other"}):
+        for given in ({"seed": 1}, {"seed": 2, "pair_channels": 4}, {"data": place.data / "other"}):
             ok(phase(place, "rna_pretrain", **given))
             known = {run.info.run_id for run in place.runs("rna_pretrain")}
             runs += known - set(runs)

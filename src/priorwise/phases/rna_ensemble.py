@@ -9,7 +9,7 @@ from priorwise.phases.checks import at_least, probability_or_auto
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.logged_model import find_model
 from priorwise.phases.rna_data import read_rna
-from priorwise.phases.rna_finish import Trained, finish, tell, together
+from priorwise.phases.rna_finish import Trained, features_of, finish, tell, together
 from priorwise.phases.rna_model import log_rna_model
 from priorwise.phases.run_folder import working_folder
 from priorwise.rna.features import feature_maps
@@ -31,7 +31,8 @@ class RnaEnsembleConfig:
     ----------
     runs : str
         Complete rna_pretrain runs, at least two, separated by commas; or models:/m-ID and the like.
-        All were trained on the same partition of the same table, with the same features.
+        All were trained on the same partition of the same table; those with features with the same
+        ones. They may differ in everything else.
     data : str
         Folder that holds the table rna_data that they were trained on; `synthetic` = the synthetic
         one.
@@ -126,12 +127,12 @@ def _check(members: list[Member], table: RnaFacts, config: RnaEnsembleConfig) ->
                 f"runs: {name} was trained on a table with digest {digest[:12] or 'unknown'}, and "
                 f"{table.uri} has {table.digest[:12]} (data; expected the table of its training)"
             )
-        for key in ("train_partition", "features"):
-            if own.get(key) != first.get(key):
-                raise BadInput(
-                    f"runs: {name} has {key} {own.get(key)}, and {config.names[0]} has "
-                    f"{first.get(key)} (expected the same)"
-                )
+        if own.get("train_partition") != first.get("train_partition"):
+            raise BadInput(
+                f"runs: {name} was trained on {own.get('train_partition')}, and "
+                f"{config.names[0]} on {first.get('train_partition')} (expected the same partition)"
+            )
+    features_of([member.description for member in members])
     if config.val_partition == first.get("train_partition"):
         raise BadInput(f"val_partition: {config.val_partition} was trained on (expected another)")
     if not table.n_labelled(config.val_partition):
@@ -152,14 +153,15 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     if too_long:
         say(f"{too_long} sequences have more than {longest} bases and are left out")
     description = {
-        **{key: first[key] for key in ("features", "training_data", "train_partition")},
+        **{key: first[key] for key in ("training_data", "train_partition")},
+        "features": features_of([member.description for member in members]),
         "phase": plan.phase,
         "training_run": track.run_id,
         "training_digest": table.digest,
         "longest": longest,
     }
     trained = together([_trained(member, description) for member in members])
-    maps = feature_maps(rows.sequences(), first["features"])
+    maps = feature_maps(rows.sequences(), description["features"])
     folder = working_folder(config.out, track.run_id)
     finished = finish(trained, config, rows, maps, folder)
     tell(finished, config, track)
@@ -169,6 +171,6 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
 
 def _trained(member: Member, description: dict[str, Any]) -> Trained:
     architecture = member.description["architecture"]
-    folds = all(form.get("folds", False) for form in members_of(architecture))
+    folds = any(form.get("folds", False) for form in members_of(architecture))
     weights = read_weights(member.facts.folder)
     return Trained(architecture, weights, folds or bool(description["features"]), description)

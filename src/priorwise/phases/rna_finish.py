@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from priorwise.errors import BadInput
 from priorwise.learn.network_folder import retell, write_model
 from priorwise.phases.desk import say
 from priorwise.rna.batches import FeatureMaps
@@ -93,15 +94,33 @@ class Trained:
     description: dict[str, Any]
 
 
+def features_of(descriptions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Parameter sets that models take beside the sequence: those of the ones that take some.
+
+    Raises
+    ------
+    BadInput
+        If two of them take different ones.
+    """
+    taken = {tuple(d["features"]) for d in descriptions if d["features"]}
+    if len(taken) > 1:
+        told = " and ".join(",".join(names) for names in sorted(taken))
+        raise BadInput(f"the models take different features: {told} (expected the same, or none)")
+    return list(taken.pop()) if taken else []
+
+
 def together(members: Sequence[Trained]) -> Trained:
-    """Several as one, which gives their mean answers; the description is that of the first."""
+    """Several as one, which gives their mean answers; the description is that of the first.
+
+    Thermodynamics has a say if it has one in any of them.
+    """
     if len(members) == 1:
         return members[0]
     return Trained(
         {"members": [form for m in members for form in members_of(m.architecture)]},
         joined_weights([state for m in members for state in weights_of_members(m.weights)]),
-        all(m.two_opinions for m in members),
-        members[0].description,
+        any(m.two_opinions for m in members),
+        members[0].description | {"features": features_of([m.description for m in members])},
     )
 
 

@@ -20,7 +20,8 @@ class RnaEnsemble(nn.Module):
     Parameters
     ----------
     members : sequence of mapping
-        At least one: arguments of each `RnaNetwork`. All take the same feature maps.
+        At least one: arguments of each `RnaNetwork`. Those that take feature maps take the same
+        ones; the others do not look at them.
     """
 
     def __init__(self, members: Sequence[Mapping[str, Any]]) -> None:

@@ -112,13 +112,14 @@ def read_description(folder: Path) -> dict[str, Any]:
     weight = description["folding_weight"]
     if not isinstance(weight, int | float) or not 0 <= weight <= 1:
         raise BadInput(f"{folder}: not a saved RNA model (folding_weight: expected a share)")
-    for form in members_of(description["architecture"]):
-        taken = form.get("n_features", 0)
-        if taken != len(features):
-            raise BadInput(
-                f"{folder}: not a saved RNA model (the network takes {taken} feature maps, and "
-                f"{len(features)} are named)"
-            )
+    # members of an ensemble that take no feature maps do not look at those of the others
+    taken = {form.get("n_features", 0) for form in members_of(description["architecture"])}
+    if max(taken) != len(features) or len(taken - {0}) > 1:
+        told = " and ".join(map(str, sorted(taken)))
+        raise BadInput(
+            f"{folder}: not a saved RNA model (the network takes {told} feature maps, and "
+            f"{len(features)} are named)"
+        )
     return description
 
 
