@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from priorwise.errors import BadInput
-from priorwise.learn.network_folder import retell, write_model
+from priorwise.learn.network_folder import write_model
 from priorwise.phases.desk import say
 from priorwise.rna.batches import FeatureMaps
 from priorwise.rna.calibration import (
@@ -23,12 +23,7 @@ from priorwise.rna.calibration import (
 from priorwise.rna.decoding import Decoder, Method
 from priorwise.rna.ensemble import joined_weights, weights_of_members
 from priorwise.rna.rows import RnaRows
-from priorwise.rna.saved_model import (
-    SavedRnaModel,
-    load_saved_model,
-    members_of,
-    read_description,
-)
+from priorwise.rna.saved_model import SavedRnaModel, build, members_of
 from priorwise.rna.schema import CUT, SCHEMA_NAME
 from priorwise.rna.threshold import Example, ThresholdChoice, choose_threshold
 from priorwise.tracking.runs import RunTrack
@@ -170,7 +165,6 @@ def finish(
     folder : pathlib.Path
         The model is written to `folder`/model.
     """
-    undecided, network = folder / "undecided", folder / "model"
     decoder = usual_decoder(options)
     weight = usual_folding_weight(options, trained.two_opinions)
     told = {
@@ -181,20 +175,20 @@ def finish(
         "rule": "given",
         **trained.description,
     }
-    write_model(undecided, trained.architecture, trained.weights, told)
-    model = load_saved_model(undecided)
+    model = SavedRnaModel(build(trained.architecture, dict(trained.weights)), told)
     reading = _reading(model, options, trained.two_opinions, validation, maps)
     if reading is not None:
         weight = reading.folding_weight
         decoder = replace(decoder, noncanonical_penalty=reading.noncanonical_penalty)
-        told |= {"folding_weight": weight, "decoder": decoder.to_dict()}
-        model = replace(model, description={**model.description, **told})
+        told = told | {"folding_weight": weight, "decoder": decoder.to_dict()}
+        model = replace(model, description=told)
     threshold = _threshold(model, options, validation, maps)
     if threshold is not None and options.threshold == "auto":
         decoder = threshold.decoder
         rule = f"best strict F1 on {options.val_partition}"
-        told |= {"threshold": decoder.threshold, "rule": rule}
-    retell(undecided, network, read_description(undecided), **told)
+        told = told | {"threshold": decoder.threshold, "rule": rule}
+    network = folder / "model"
+    write_model(network, trained.architecture, trained.weights, told)
     return Finished(network, decoder, weight, reading, threshold)
 
 
