@@ -6,6 +6,10 @@ VENV   := .venv
 BIN    := $(CURDIR)/$(VENV)/bin
 STAMP  := $(VENV)/.installed
 
+# Tests in one process a core: each test has one thread. A file stays in one process, so that what
+# its tests share is made once.
+SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist loadfile
+
 # Children print at once, so that progress is seen while it happens.
 export PYTHONUNBUFFERED := 1
 
@@ -54,11 +58,11 @@ lint: setup ## ruff, mypy and the import contracts
 	"$(BIN)/lint-imports"
 
 test: lint ## lint, then every test but the slow ones
-	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest -m "not slow"
+	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest $(SIDE_BY_SIDE) -m "not slow"
 
 test-all: lint ## lint, then every test
 	"$(BIN)/python" -m pip install --quiet --editable '.[dev,spark,raw,rna]'
-	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest
+	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest $(SIDE_BY_SIDE)
 
 screenshots: setup ## the pictures of the UI that the README shows, from the demo's recipe (needs chromium)
 	PATH="$(BIN):$$PATH" PRIORWISE_SCREENSHOTS=docs/ui "$(BIN)/python" -m pytest tests/ui --timeout 3000

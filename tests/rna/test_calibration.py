@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from tests.reference import opinions as both
 from tests.reference import structures as reference
 
 from priorwise.rna.alphabet import encode
@@ -52,7 +53,7 @@ def test_every_line_is_what_decoding_gives():
             decoder = Decoder("greedy", threshold, noncanonical_penalty=penalty)
             f1 = {"VL0": [], "CUT": []}
             for e in examples:
-                mixture = (1 - weight) * e.learned + weight * e.folded
+                mixture = both.mixed(e.learned, e.folded, weight)
                 found = set(map(tuple, decoder.decode(mixture, e.tokens).tolist()))
                 f1[e.partition].append(reference.strict(found, set(map(tuple, e.pairs)))[2])
             means = [np.mean(f1["VL0"]), np.mean(f1["CUT"])]
@@ -73,7 +74,9 @@ def test_every_line_is_what_decoding_gives():
 def test_partitions_count_alike_whatever_their_size():
     right, wrong = cells(*HAIRPIN), cells((0, 7), (1, 6))
     # what was learned is right in nine rows of VL0, thermodynamics in one of CUT; halves are ties
-    examples = [judged(right, wrong)] * 9 + [judged(wrong, right, "CUT")]
+    # (the first opinion is in doubt, or the second would not be asked)
+    examples = [judged(0.4 / 0.9 * right, wrong)] * 9
+    examples += [judged(0.4 / 0.9 * wrong, right, "CUT")]
     table = choose_reading(Decoder(), examples, (0.0, 1.0), (0.0,)).table
     assert table["f1"].tolist() == [0.5, 0.5]
     assert table["VL0"].tolist() == [1, 0] and table["CUT"].tolist() == [0, 1]
@@ -87,7 +90,7 @@ def test_of_equally_good_readings_the_one_that_changes_least():
 
 def test_what_helps_is_chosen():
     # thermodynamics knows the pairs that were not learned
-    learned = np.maximum(cells(*HAIRPIN[:2]), cells(*HAIRPIN[2:], value=0.25))
+    learned = np.maximum(cells(*HAIRPIN[:2], value=0.5), cells(*HAIRPIN[2:], value=0.25))
     folded = cells(*HAIRPIN)
     choice = choose_reading(Decoder(), [judged(learned, folded)] * 2)
     assert choice.folding_weight > 0

@@ -115,6 +115,8 @@ DAMAGES = {
     "features the network does not take": lambda f: change(f, features=["turner2004"]),
     "features in words": lambda f: change(f, features="turner2004"),
     "longest in words": lambda f: change(f, longest="all"),
+    "mixed as by older versions": lambda f: change(f, folding_weight=0.2),
+    "mixed in an unknown way": lambda f: change(f, folding_weight=0.2, mixture="half"),
     "a weight less": lambda f: change_weights(f, **{"pairs.out.bias": None}),
     "a weight more": lambda f: change_weights(f, extra=torch.zeros(1)),
     "a weight of nan": lambda f: change_weights(f, **{"pairs.out.bias": torch.tensor([math.nan])}),

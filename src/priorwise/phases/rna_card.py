@@ -64,7 +64,8 @@ a confidence. Beside the thermodynamic prediction, not in place of it.
         yield f"{model.method}: {METHODS.get(model.method, 'unknown')}."
         if model.folding_weight:
             source = "ViennaRNA" if model.features else "what the network learned of ViennaRNA"
-            yield f"{model.folding_weight:.0%} of each probability is thermodynamics ({source})."
+            yield f"Thermodynamics ({source}) has a say where the network is in doubt:"
+            yield f"{model.folding_weight:g} times the square of the doubt of a sequence's pairs."
         if model.noncanonical_penalty:
             yield f"Pairs other than AU, GC and GU lose {model.noncanonical_penalty:g} beforehand."
 

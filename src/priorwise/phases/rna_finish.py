@@ -22,6 +22,7 @@ from priorwise.rna.calibration import (
 )
 from priorwise.rna.decoding import Decoder, Method
 from priorwise.rna.ensemble import joined_weights, weights_of_members
+from priorwise.rna.opinions import MIXTURE
 from priorwise.rna.rows import RnaRows
 from priorwise.rna.saved_model import SavedRnaModel, build, members_of
 from priorwise.rna.schema import CUT, SCHEMA_NAME
@@ -29,7 +30,7 @@ from priorwise.rna.threshold import Example, ThresholdChoice, choose_threshold
 from priorwise.tracking.runs import RunTrack
 
 #: until the best ones are chosen: the published threshold, and a share of thermodynamics
-USUAL_THRESHOLD, USUAL_FOLDING_WEIGHT = 0.35, 0.2
+USUAL_THRESHOLD, USUAL_FOLDING_WEIGHT = 0.35, 0.6
 
 
 class ReadingOptions(Protocol):
@@ -172,6 +173,7 @@ def finish(
         "decoder": decoder.to_dict(),
         "threshold": decoder.threshold,
         "folding_weight": weight,
+        "mixture": MIXTURE,
         "rule": "given",
         **trained.description,
     }

@@ -102,7 +102,8 @@ class RnaPretrain:
         The decoder calls no pairs but AU, GC and GU.
     folding_weight : str
         With `features` or a `teacher`: share of thermodynamics in the kept model's pair
-        probabilities; auto = the best on the validation partition and CUT together, or a number.
+        probabilities, times the square of the network's doubt of a sequence; auto = the best on the
+        validation partition and CUT together, or a number.
     noncanonical_penalty : str
         Probability that the kept model's decoder takes from pairs other than AU, GC and GU; auto =
         chosen with the share, or a number.

@@ -16,9 +16,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from priorwise.rna.decoding import Decoder
+from priorwise.rna.opinions import mixed
 from priorwise.rna.scoring import StrictScores
 
-FOLDING_WEIGHTS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+FOLDING_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 PENALTIES = (0.0, 0.05, 0.1, 0.2, 0.3)
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
 
@@ -42,8 +43,8 @@ class Judged(NamedTuple):
     pairs: NDArray[np.integer]
 
     def mixed(self, folding_weight: float) -> NDArray[np.floating]:
-        """Pair probabilities with a share of the second opinion."""
-        return (1 - folding_weight) * self.learned + folding_weight * self.folded
+        """Pair probabilities by both opinions (see `opinions.mixed`)."""
+        return mixed(self.learned, self.folded, folding_weight)
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,8 @@ class RnaModule(LightningModule):
     teacher_loss_weight : float
         Of the pair probabilities of thermodynamic models, beside the three losses; 0 or more.
     folding_weight : float
-        In [0, 1]: their share in the pair probabilities that are judged.
+        In [0, 1]: their share, where the network is in doubt, in the pair probabilities that are
+        judged.
     """
 
     def __init__(
@@ -208,7 +209,8 @@ class RnaModule(LightningModule):
         known = batch.without_targets(torch.tensor(in_cut, device=batch.row.device))
         self._validation.add(answer, known, self.objective.sums(answer, known))
         self._on_seed_scale.add(answer, known, SEED_SCALE.sums(answer, known))
-        pairs = opinions(whole, batch.features).mixed(self.folding_weight).cpu().numpy()
+        both = opinions(whole, batch.present, batch.features)
+        pairs = both.mixed(self.folding_weight).cpu().numpy()
         for k, (row, n) in enumerate(zip(batch.row.tolist(), batch.lengths.tolist(), strict=True)):
             self.judge.add(row, pairs[k, :n, :n])
 

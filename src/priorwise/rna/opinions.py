@@ -1,14 +1,59 @@
 """Two opinions of each pair: what known structures taught, and what thermodynamics says.
 
 The first knows the families it was trained on and is unsure elsewhere; the second is as good, or as
-bad, everywhere. A mixture of both is better than either on sequences of new families.
+bad, everywhere. So the second one is listened to in so far as the first is in doubt: a mixture of
+both is better than either on sequences of new families, and costs nothing on those of known ones.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from priorwise.rna.network import RnaAnswer
+
+Array = TypeVar("Array", torch.Tensor, NDArray[np.floating])
+
+#: what `mixed` does, as saved models name it
+MIXTURE = "doubt"
+
+
+def doubt(pairs: Array) -> Array:
+    """How unsure pair probabilities are: 0 where each is 0 or 1, near 1 where none is high.
+
+    One minus the mean probability, each cell counting by its fourth power: a map has thousands of
+    cells with a few percent each, which would hide its hundred pairs in a plain mean.
+
+    Parameters
+    ----------
+    pairs : torch.Tensor or numpy.ndarray of shape (..., L, L)
+        In [0, 1]. Cells that are 0, such as padding, change nothing.
+
+    Returns
+    -------
+    Of the same kind, of shape (...,)
+        In [0, 1]; 1 if there is nothing but zeros.
+    """
+    weight = pairs**4
+    sure: Array = (weight * pairs).sum((-2, -1)) / weight.sum((-2, -1)).clip(min=1e-30)
+    return 1 - sure
+
+
+def mixed(learned: Array, folded: Array, folding_weight: float) -> Array:
+    """Pair probabilities by both opinions.
+
+    The second one's share is folding_weight times the square of the first one's doubt: little
+    doubt is no reason to ask, much is.
+
+    Parameters
+    ----------
+    learned, folded : torch.Tensor or numpy.ndarray of shape (..., L, L)
+    folding_weight : float
+        In [0, 1]: share of the second opinion where the first one knows nothing.
+    """
+    share = folding_weight * doubt(learned)[..., None, None] ** 2
+    return learned + share * (folded - learned)
 
 
 class Opinions(NamedTuple):
@@ -25,22 +70,26 @@ class Opinions(NamedTuple):
     folded: torch.Tensor | None
 
     def mixed(self, folding_weight: float) -> torch.Tensor:
-        """(1 - folding_weight) of the first and folding_weight of the second, if there is one."""
+        """Both (see `mixed`); the first alone if there is no second one."""
         if self.folded is None or not folding_weight:
             return self.learned
-        return self.learned.lerp(self.folded, folding_weight)
+        return mixed(self.learned, self.folded, folding_weight)
 
 
-def opinions(answer: RnaAnswer, features: torch.Tensor | None = None) -> Opinions:
+def opinions(
+    answer: RnaAnswer, present: torch.Tensor, features: torch.Tensor | None = None
+) -> Opinions:
     """What a network says, and what thermodynamics says: by the maps it was given, or by heart.
 
     Parameters
     ----------
     answer : RnaAnswer
+    present : torch.Tensor of shape (batch, bases), bool
+        Which columns are bases; pairs of others are 0.
     features : torch.Tensor of shape (batch, bases, bases, maps), optional
         Pair probabilities by several sets of energies; their mean is the second opinion.
     """
-    learned = torch.sigmoid(answer.pairs.float())
+    learned = torch.sigmoid(answer.pairs.float()) * (present[:, :, None] & present[:, None])
     if features is not None:
         return Opinions(learned, features.mean(-1))
     return Opinions(learned, None if answer.folding is None else torch.sigmoid(answer.folding))

@@ -58,7 +58,7 @@ def predict(
     rows : RnaRows
     features : FeatureMaps, optional
     folding_weight : float
-        In [0, 1]: share of the thermodynamic opinion in the pair probabilities.
+        In [0, 1]: share of the thermodynamic opinion where the other one is in doubt.
     cells : int
         Cells of the pair maps of one batch at most; with 1 every row is a batch of its own, and its
         answer the same to the last bit, whatever else is asked.
@@ -75,7 +75,7 @@ def predict(
         given = assemble(rows, batch, features=features).to(device)
         with torch.inference_mode():
             answer = network(given.tokens, given.present, given.features)
-            both = opinions(answer, given.features)
+            both = opinions(answer, given.present, given.features)
             learned = both.learned.cpu().numpy()
             folded = learned if both.folded is None else both.folded.cpu().numpy()
             pairs = both.mixed(folding_weight).cpu().numpy()

@@ -14,6 +14,7 @@ from priorwise.rna.batches import FeatureMaps
 from priorwise.rna.decoding import Decoder
 from priorwise.rna.ensemble import AnyRnaNetwork, rna_network
 from priorwise.rna.network import SIZES
+from priorwise.rna.opinions import MIXTURE
 from priorwise.rna.predict import CELLS, Prediction, predict
 from priorwise.rna.rows import RnaRows
 
@@ -25,6 +26,7 @@ DEFAULTS: dict[str, Any] = {
     "rule": "",
     "longest": 0,
     "folding_weight": 0.0,
+    "mixture": "",
 }
 
 
@@ -38,7 +40,7 @@ class SavedRnaModel:
         In eval mode, in single precision.
     description : dict
         Keys: architecture, decoder, threshold, rule, features, phase, schema, training_run,
-        training_data (in words), longest, folding_weight.
+        training_data (in words), longest, folding_weight, mixture.
     """
 
     network: AnyRnaNetwork
@@ -61,7 +63,7 @@ class SavedRnaModel:
 
     @property
     def folding_weight(self) -> float:
-        """Share of thermodynamics in its pair probabilities, in [0, 1]."""
+        """Share of thermodynamics where the network knows nothing, in [0, 1]."""
         return float(self.description["folding_weight"])
 
     def predict(
@@ -112,6 +114,11 @@ def read_description(folder: Path) -> dict[str, Any]:
     weight = description["folding_weight"]
     if not isinstance(weight, int | float) or not 0 <= weight <= 1:
         raise BadInput(f"{folder}: not a saved RNA model (folding_weight: expected a share)")
+    if weight and description["mixture"] != MIXTURE:
+        raise BadInput(
+            f"{folder}: mixture: {description['mixture']!r} (expected {MIXTURE}: this version "
+            "mixes in thermodynamics in another way than the one that saved the model; train again)"
+        )
     # members of an ensemble that take no feature maps do not look at those of the others
     taken = {form.get("n_features", 0) for form in members_of(description["architecture"])}
     if max(taken) != len(features) or len(taken - {0}) > 1:
