@@ -115,7 +115,8 @@ def run(setting: Setting) -> Report:
         f"training(s) at once; features: {', '.join(model.features) or 'none'}; decoder: "
         f"{model.decoder.method}, threshold {model.threshold:.2f}, penalty of pairs other than AU, "
         f"GC, GU {model.decoder.noncanonical_penalty:g}, share of thermodynamics "
-        f"{model.folding_weight:g}",
+        f"{model.folding_weight:g}, threshold lower by {model.decoder.doubt_discount:g} of the "
+        "doubt",
     ]
     parts = [_evaluated(model, setting, part, training) for part in PARTITIONS]
     parts = [part for part in parts if part is not None]

@@ -66,6 +66,8 @@ a confidence. Beside the thermodynamic prediction, not in place of it.
             source = "ViennaRNA" if model.features else "what the network learned of ViennaRNA"
             yield f"Thermodynamics ({source}) has a say where the network is in doubt:"
             yield f"{model.folding_weight:g} times the square of the doubt of a sequence's pairs."
+        if model.doubt_discount:
+            yield f"It is lower by {model.doubt_discount:g} times the doubt of a sequence's pairs."
         if model.noncanonical_penalty:
             yield f"Pairs other than AU, GC and GU lose {model.noncanonical_penalty:g} beforehand."
 

@@ -167,7 +167,7 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
         if not len(rows):
             continue
         say(f"{name}: {len(rows)} sequences")
-        decoder = replace(judged.saved.decoder, threshold=threshold)
+        decoder = judged.saved.decoder.at(threshold)
         part = evaluate_part(judged.saved, decoder, name, rows, training, with_rnafold)
         found = part.metrics(config.resamples, config.seed)
         metrics |= found

@@ -14,6 +14,7 @@ from priorwise.learn.network_folder import write_model
 from priorwise.phases.desk import say
 from priorwise.rna.batches import FeatureMaps
 from priorwise.rna.calibration import (
+    DISCOUNTS,
     FOLDING_WEIGHTS,
     PENALTIES,
     Judged,
@@ -152,8 +153,9 @@ def finish(
 ) -> Finished:
     """Choose how pair probabilities are read, then the threshold, and write the network folder.
 
-    The share of thermodynamics and the penalty of unusual pairs are chosen on the validation
-    partition and on CUT, each counting alike; the threshold on the validation partition.
+    The share of thermodynamics, the penalty of unusual pairs and how much lower the threshold is in
+    doubt are chosen on the validation partition and on CUT, each counting alike; the threshold on
+    the validation partition. A threshold that is given is the same for all sequences.
 
     Parameters
     ----------
@@ -181,7 +183,11 @@ def finish(
     reading = _reading(model, options, trained.two_opinions, validation, maps)
     if reading is not None:
         weight = reading.folding_weight
-        decoder = replace(decoder, noncanonical_penalty=reading.noncanonical_penalty)
+        decoder = replace(
+            decoder,
+            noncanonical_penalty=reading.noncanonical_penalty,
+            doubt_discount=reading.doubt_discount,
+        )
         told = told | {"folding_weight": weight, "decoder": decoder.to_dict()}
         model = replace(model, description=told)
     threshold = _threshold(model, options, validation, maps)
@@ -201,10 +207,11 @@ def _reading(
     rows: RnaRows,
     maps: FeatureMaps | None,
 ) -> ReadingChoice | None:
-    """The best reading; None if both numbers are given, or nothing can be judged."""
+    """The best reading; None if all is given, or nothing can be judged."""
     choose_weight = two_opinions and options.folding_weight == "auto"
     choose_penalty = not options.canonical_only and options.noncanonical_penalty == "auto"
-    if not rows.labelled.any() or not (choose_weight or choose_penalty):
+    choose_discount = options.threshold == "auto"
+    if not rows.labelled.any() or not (choose_weight or choose_penalty or choose_discount):
         return None
     examples = (
         Judged(
@@ -222,6 +229,7 @@ def _reading(
         examples,
         FOLDING_WEIGHTS if choose_weight else [model.folding_weight],
         PENALTIES if choose_penalty else [model.decoder.noncanonical_penalty],
+        DISCOUNTS if choose_discount else [0.0],
     )
 
 
@@ -244,14 +252,21 @@ def _threshold(
 def tell(finished: Finished, options: ReadingOptions, track: RunTrack) -> None:
     """Say and record what was chosen."""
     reading, threshold = finished.reading, finished.threshold
-    weight, penalty = finished.folding_weight, finished.decoder.noncanonical_penalty
-    track.metrics({"folding_weight": weight, "noncanonical_penalty": penalty})
+    decoder = finished.decoder
+    values = {
+        "folding_weight": finished.folding_weight,
+        "noncanonical_penalty": decoder.noncanonical_penalty,
+        "doubt_discount": decoder.doubt_discount,
+    }
+    track.metrics(values)
     if reading is not None:
         track.text(reading.table.to_csv(index=False), "reading.csv")
         best = reading.table["f1"].max()
         say(
-            f"share of thermodynamics {weight:g}, penalty of pairs other than AU, GC, GU "
-            f"{penalty:g}: mean strict F1 {best:.4f} on {options.val_partition} and {CUT}"
+            f"share of thermodynamics {values['folding_weight']:g}, penalty of pairs other than "
+            f"AU, GC, GU {decoder.noncanonical_penalty:g}, threshold lower by "
+            f"{decoder.doubt_discount:g} of the doubt: mean strict F1 {best:.4f} on "
+            f"{options.val_partition} and {CUT}"
         )
     if threshold is None:
         return

@@ -1,12 +1,13 @@
 """How a model's pair probabilities are read, chosen on known structures.
 
 What is chosen here, the share of thermodynamics and the penalty of pairs other than AU, GC and GU,
-says how far a model may be trusted on sequences unlike its training; so it is judged on partitions
-side by side, of which one should be far from the training.
+and how much lower the threshold is in doubt, says how far a model may be trusted on sequences
+unlike its training; so it is judged on partitions side by side, of which one should be far from the
+training.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import NamedTuple
@@ -19,9 +20,10 @@ from priorwise.rna.decoding import Decoder
 from priorwise.rna.opinions import mixed
 from priorwise.rna.scoring import StrictScores
 
-FOLDING_WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+FOLDING_WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 PENALTIES = (0.0, 0.05, 0.1, 0.2, 0.3)
-THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
+DISCOUNTS = (0.0, 0.2, 0.4, 0.6, 0.8)
+THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
 
 
 class Judged(NamedTuple):
@@ -53,14 +55,15 @@ class ReadingChoice:
 
     Attributes
     ----------
-    folding_weight, noncanonical_penalty : float
+    folding_weight, noncanonical_penalty, doubt_discount : float
     table : pandas.DataFrame
-        A line for each combination: folding_weight, noncanonical_penalty, the best threshold for
-        it, the mean strict F1 of each partition, and f1, the mean of these means.
+        A line for each combination: these three, the best threshold for it, the mean strict F1 of
+        each partition, and f1, the mean of these means.
     """
 
     folding_weight: float
     noncanonical_penalty: float
+    doubt_discount: float
     table: pd.DataFrame
 
 
@@ -69,22 +72,23 @@ def choose_reading(
     examples: Iterable[Judged],
     folding_weights: Iterable[float] = FOLDING_WEIGHTS,
     penalties: Iterable[float] = PENALTIES,
+    discounts: Iterable[float] = DISCOUNTS,
 ) -> ReadingChoice:
-    """The share and the penalty with the best F1, each partition counting alike.
+    """The share, the penalty and the discount with the best F1, each partition counting alike.
 
     Structures are decoded greedily, whatever the decoder's method: that takes a hundredth of the
     time where a model is unsure, and orders the combinations alike.
 
-    Of equally good combinations the one with the smaller share, then the smaller penalty: what was
-    learned is believed as it is, unless there is a reason not to.
+    Of equally good combinations the one with the smaller share, then the smaller penalty, then the
+    smaller discount: what was learned is believed as it is, unless there is a reason not to.
 
     Parameters
     ----------
     decoder : Decoder
-        All but its method, its threshold and its penalty is kept.
+        All but its method, its threshold, its penalty and its discount is kept.
     examples : iterable of Judged
         At least one; each is looked at once, so they may be made on the way.
-    folding_weights, penalties : iterable of float
+    folding_weights, penalties, discounts : iterable of float
         To choose from.
 
     Raises
@@ -92,15 +96,21 @@ def choose_reading(
     ValueError
         If there is no example, or nothing to choose from.
     """
-    tried = list(product(sorted(set(folding_weights)), sorted(set(penalties))))
+    weights, taken, lowered = (
+        sorted(set(values)) for values in (folding_weights, penalties, discounts)
+    )
+    tried = list(product(weights, taken, lowered))
     if not tried:
-        raise ValueError("folding_weights, penalties: expected at least one of each")
+        raise ValueError("folding_weights, penalties, discounts: expected at least one of each")
     total: dict[str, NDArray[np.float64]] = {}
     n: Counter[str] = Counter()
     for example in examples:
         name = example.partition
-        f1 = np.array([_f1(decoder, example, *combination) for combination in tried])
-        total[name] = total.get(name, 0.0) + f1
+        f1 = [
+            _f1(decoder, example, weight, penalty, lowered)
+            for weight, penalty in product(weights, taken)
+        ]
+        total[name] = total.get(name, 0.0) + np.concatenate(f1)
         n[name] += 1
     if not total:
         raise ValueError("examples: expected at least one sequence with a structure")
@@ -109,7 +119,8 @@ def choose_reading(
     threshold = both.argmax(1)
     lines = np.arange(len(tried))
     at_best = {name: mean[lines, threshold] for name, mean in means.items()}
-    table = pd.DataFrame(tried, columns=["folding_weight", "noncanonical_penalty"])
+    names = ["folding_weight", "noncanonical_penalty", "doubt_discount"]
+    table = pd.DataFrame(tried, columns=names)
     table["threshold"] = np.array(THRESHOLDS)[threshold]
     table = table.assign(**at_best, f1=both.max(1))
     best = int(np.flatnonzero(table["f1"] >= table["f1"].max() - 1e-12)[0])
@@ -117,9 +128,17 @@ def choose_reading(
 
 
 def _f1(
-    decoder: Decoder, example: Judged, folding_weight: float, penalty: float
+    decoder: Decoder,
+    example: Judged,
+    folding_weight: float,
+    penalty: float,
+    discounts: Sequence[float],
 ) -> NDArray[np.float64]:
-    """Strict F1 of one example at each of the thresholds."""
-    reading = replace(decoder, method="greedy", noncanonical_penalty=penalty)
-    found = reading.decode_each(example.mixed(folding_weight), example.tokens, THRESHOLDS)
-    return StrictScores.of(found, [example.pairs] * len(found)).f1
+    """Strict F1 of one example, shape (discounts, thresholds); decoded once for all."""
+    reading = replace(decoder, method="greedy", noncanonical_penalty=penalty, doubt_discount=0.0)
+    pairs = example.mixed(folding_weight)
+    doubt = 1 - replace(reading, doubt_discount=1.0).lowering(pairs, example.tokens)
+    thresholds = [t * (1 - discount * doubt) for discount in discounts for t in THRESHOLDS]
+    found = reading.decode_each(pairs, example.tokens, thresholds)
+    f1 = StrictScores.of(found, [example.pairs] * len(found)).f1
+    return f1.reshape(len(discounts), len(THRESHOLDS))

@@ -1,13 +1,14 @@
 """From pair probabilities to a structure: at most one partner per base."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from priorwise.rna.alphabet import A
+from priorwise.rna.doubt import doubt
 from priorwise.rna.matching import best_matching
 from priorwise.rna.nested import best_nested
 from priorwise.rna.structure import MIN_LOOP, is_canonical
@@ -31,8 +32,15 @@ class Decoder:
 
     A pair (i, j) may be chosen if both are nucleotides, j - i >= 4, and its score is at least the
     threshold. Its score is its probability, less `noncanonical_penalty` if it is not one of AU, GC,
-    GU. Every base has at most one partner. Methods:
+    GU. Every base has at most one partner.
 
+    The threshold is lower for a sequence that the probabilities are in doubt of: the best one for
+    F1 is half the F1 that can be reached (Lipton et al. 2014, Optimal thresholding of classifiers
+    to maximize F1 measure, theorem 1), and that is less where there is doubt. It is multiplied by
+    1 - doubt_discount * doubt (see `rna.doubt`).
+
+    Methods
+    -------
     * greedy: the highest score first, as long as both bases are free; of equal scores the one with
       the smaller i, then the smaller j;
     * matching: the largest sum of (score - threshold); pairs may cross (pseudoknots);
@@ -48,20 +56,24 @@ class Decoder:
         Whether AU, GC and GU are the only pairs.
     noncanonical_penalty : float
         Probability taken from other pairs, 0 or more.
+    doubt_discount : float
+        In [0, 1]; 0 = one threshold for all sequences.
     """
 
     method: Method = "nested"
     threshold: float = 0.5
     canonical_only: bool = False
     noncanonical_penalty: float = 0.0
+    doubt_discount: float = 0.0
 
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
             raise ValueError(
                 f"method: {self.method!r} (expected one of {', '.join(get_args(Method))})"
             )
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold: expected a number in [0, 1], got {self.threshold}")
+        for name in ("threshold", "doubt_discount"):
+            if not 0 <= (value := getattr(self, name)) <= 1:
+                raise ValueError(f"{name}: expected a number in [0, 1], got {value}")
         if not 0 <= self.noncanonical_penalty < np.inf:
             raise ValueError(
                 f"noncanonical_penalty: expected 0 or more, got {self.noncanonical_penalty}"
@@ -84,6 +96,12 @@ class Decoder:
         if unknown := sorted(set(settings) - known):
             raise ValueError(f"decoder: unknown setting {unknown[0]!r} (known: {sorted(known)})")
         return cls(**settings)
+
+    def at(self, threshold: float) -> "Decoder":
+        """The decoder that takes this very threshold for all sequences; itself if it is its own."""
+        if threshold == self.threshold:
+            return self
+        return replace(self, threshold=threshold, doubt_discount=0.0)
 
     def decode(
         self, probabilities: NDArray[np.floating], tokens: NDArray[np.integer]
@@ -126,13 +144,15 @@ class Decoder:
         probabilities, tokens
             As for `decode`.
         thresholds : sequence of float
-            In place of the decoder's own, in any order.
+            In place of the decoder's own, in any order; lowered like it by `doubt_discount`.
 
         Returns
         -------
         list of numpy.ndarray
             As from `decode`, in the order of `thresholds`; equal answers may be one array.
         """
+        lowered = self.lowering(probabilities, tokens)
+        thresholds = [t * lowered for t in thresholds]
         distinct = sorted(set(thresholds))
         cells = self._cells(probabilities, tokens, distinct[0])
         if self.method == "greedy":
@@ -143,6 +163,14 @@ class Decoder:
         pairs = {id(f): _pairs(cells, f) for f in found}
         answers = {t: pairs[id(f)] for t, f in zip(distinct, found, strict=True)}
         return [answers[t] for t in thresholds]
+
+    def lowering(self, probabilities: NDArray[np.floating], tokens: NDArray[np.integer]) -> float:
+        """What the threshold is multiplied by for one sequence; arguments as for `decode`."""
+        if not self.doubt_discount:
+            return 1.0
+        base = tokens >= A
+        pairs = np.triu(self._checked(probabilities, base), 1)[np.ix_(base, base)]
+        return 1.0 - self.doubt_discount * float(doubt(pairs.astype(np.float64)))
 
     def _best(self, cells: _Cells, threshold: float) -> NDArray[np.int64]:
         """Indices of the cells in the best structure at a threshold."""
@@ -158,23 +186,29 @@ class Decoder:
         self, probabilities: NDArray[np.floating], tokens: NDArray[np.integer], lowest: float
     ) -> _Cells:
         """Pairs with a score of at least `lowest` that may be chosen."""
-        length = tokens.size
-        if probabilities.shape != (length, length):
-            raise ValueError(
-                f"probabilities: expected shape {(length, length)}, one row and one column for "
-                f"each token, got {probabilities.shape}"
-            )
         base = tokens >= A
-        first, second = np.nonzero(probabilities >= lowest)
+        first, second = np.nonzero(self._checked(probabilities, base) >= lowest)
         kept = (second - first > MIN_LOOP) & base[first] & base[second]
         first, second = first[kept], second[kept]
-        if not np.isfinite(probabilities[np.ix_(base, base)]).all():
-            raise ValueError("probabilities: expected finite numbers")
         score = probabilities[first, second].astype(np.float64)
         other = ~is_canonical(tokens[first], tokens[second])
         score[other] -= np.inf if self.canonical_only else self.noncanonical_penalty
         kept = score >= lowest
         return _Cells(first[kept], second[kept], score[kept])
+
+    @staticmethod
+    def _checked(
+        probabilities: NDArray[np.floating], base: NDArray[np.bool_]
+    ) -> NDArray[np.floating]:
+        """The probabilities, if they fit the tokens and those of bases are finite."""
+        if probabilities.shape != (base.size, base.size):
+            raise ValueError(
+                f"probabilities: expected shape {(base.size, base.size)}, one row and one column "
+                f"for each token, got {probabilities.shape}"
+            )
+        if not np.isfinite(probabilities[np.ix_(base, base)]).all():
+            raise ValueError("probabilities: expected finite numbers")
+        return probabilities
 
 
 def _greedy(cells: _Cells) -> NDArray[np.int64]:

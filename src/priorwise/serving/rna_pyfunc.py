@@ -80,11 +80,8 @@ def chosen_decoder(saved: SavedRnaModel, wanted: dict[str, Any]) -> Decoder:
     method = wanted.get("method")
     if method is not None and method not in get_args(Method):
         raise BadInput(f"params: method {method!r} (expected {' or '.join(get_args(Method))})")
-    return replace(
-        saved.decoder,
-        threshold=threshold_of(wanted.get("threshold"), saved.threshold),
-        method=method or saved.decoder.method,
-    )
+    decoder = saved.decoder.at(threshold_of(wanted.get("threshold"), saved.threshold))
+    return replace(decoder, method=method or decoder.method)
 
 
 def answers(
