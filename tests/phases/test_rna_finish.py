@@ -17,7 +17,8 @@ from priorwise.phases.rna_finish import (
 )
 from priorwise.phases.rna_options import RnaPretrain
 from priorwise.rna.batches import FeatureMaps
-from priorwise.rna.calibration import FOLDING_WEIGHTS, PENALTIES
+from priorwise.rna.calibration import DISCOUNTS, FOLDING_WEIGHTS, PENALTIES
+from priorwise.rna.decoding import Decoder
 from priorwise.rna.network import architecture
 from priorwise.rna.rows import RnaRows
 from priorwise.rna.saved_model import load_saved_model
@@ -64,8 +65,9 @@ def test_thermodynamics_that_is_right_gets_its_share(tmp_path):
     model = trained(n_features=1, two=True)
     done = finish(model, RnaPretrain(features="turner2004"), judged, truth_maps(judged), tmp_path)
     saved = load_saved_model(done.network)
-    assert done.folding_weight == saved.folding_weight >= 0.3
-    assert len(done.reading.table) == len(FOLDING_WEIGHTS) * len(PENALTIES)
+    assert done.folding_weight == saved.folding_weight > 0
+    tried = len(FOLDING_WEIGHTS) * len(PENALTIES) * len(DISCOUNTS)
+    assert len(done.reading.table) == tried
     assert saved.threshold == done.decoder.threshold == done.threshold.decoder.threshold
     assert saved.decoder == done.decoder
     assert saved.description["rule"] == "best strict F1 on VL0"
@@ -81,16 +83,26 @@ def test_thermodynamics_that_is_right_gets_its_share(tmp_path):
         truth_maps(judged),
         tmp_path / "again",
     )
-    assert by_hand.reading is None and by_hand.decoder == done.decoder
+    assert by_hand.reading.table["doubt_discount"].tolist() == list(DISCOUNTS)
+    assert by_hand.decoder == done.decoder
     assert by_hand.threshold.table.equals(done.threshold.table)
 
 
-def test_one_opinion_leaves_only_the_penalty_to_choose(tmp_path):
+def test_one_opinion_has_no_share_to_choose(tmp_path):
     done = finish(trained(), RnaPretrain(), rows(), None, tmp_path)
     assert set(done.reading.table["folding_weight"]) == {0}
-    assert len(done.reading.table) == len(PENALTIES) and done.folding_weight == 0
+    assert len(done.reading.table) == len(PENALTIES) * len(DISCOUNTS) and done.folding_weight == 0
     only = finish(trained(), RnaPretrain(canonical_only=True), rows(), None, tmp_path / "b")
-    assert only.reading is None and only.decoder.canonical_only
+    assert len(only.reading.table) == len(DISCOUNTS) and only.decoder.canonical_only
+
+
+def test_a_threshold_that_is_given_is_the_same_for_all(tmp_path):
+    done = finish(trained(), RnaPretrain(threshold="0.35"), rows(), None, tmp_path)
+    assert set(done.reading.table["doubt_discount"]) == {0}
+    given = RnaPretrain(threshold="0.35", noncanonical_penalty="0.1")
+    none = finish(trained(), given, rows(), None, tmp_path / "b")
+    assert none.reading is None
+    assert none.decoder == Decoder("nested", 0.35, noncanonical_penalty=0.1)
 
 
 def test_without_structures_nothing_is_chosen(tmp_path):

@@ -42,18 +42,21 @@ def noisy(n, partition, seed):
 
 def test_every_line_is_what_decoding_gives():
     examples = [*noisy(9, "VL0", 0), *noisy(4, "CUT", 1)]
-    weights, penalties = (0.0, 0.25, 0.5), (0.0, 0.2)
-    choice = choose_reading(Decoder("greedy"), iter(examples), weights, penalties)
-    assert len(choice.table) == 6
+    weights, penalties, discounts = (0.0, 0.25, 0.5), (0.0, 0.2), (0.0, 0.5)
+    choice = choose_reading(Decoder("greedy"), iter(examples), weights, penalties, discounts)
+    assert len(choice.table) == 12
     lines = choice.table.itertuples()
-    for (weight, penalty), line in zip(product(weights, penalties), lines, strict=True):
-        assert (line.folding_weight, line.noncanonical_penalty) == (weight, penalty)
+    for combination, line in zip(product(weights, penalties, discounts), lines, strict=True):
+        weight, penalty, discount = combination
+        assert line.folding_weight == weight
+        assert (line.noncanonical_penalty, line.doubt_discount) == (penalty, discount)
         best = (-1.0,)
         for threshold in THRESHOLDS:
-            decoder = Decoder("greedy", threshold, noncanonical_penalty=penalty)
             f1 = {"VL0": [], "CUT": []}
             for e in examples:
                 mixture = both.mixed(e.learned, e.folded, weight)
+                own = threshold * (1 - discount * both.doubt(np.triu(mixture, 1)))
+                decoder = Decoder("greedy", own, noncanonical_penalty=penalty)
                 found = set(map(tuple, decoder.decode(mixture, e.tokens).tolist()))
                 f1[e.partition].append(reference.strict(found, set(map(tuple, e.pairs)))[2])
             means = [np.mean(f1["VL0"]), np.mean(f1["CUT"])]
@@ -67,6 +70,7 @@ def test_every_line_is_what_decoding_gives():
         choice.table["f1"][
             (choice.table["folding_weight"] == choice.folding_weight)
             & (choice.table["noncanonical_penalty"] == choice.noncanonical_penalty)
+            & (choice.table["doubt_discount"] == choice.doubt_discount)
         ].item()
     )
 
@@ -77,7 +81,7 @@ def test_partitions_count_alike_whatever_their_size():
     # (the first opinion is in doubt, or the second would not be asked)
     examples = [judged(0.4 / 0.9 * right, wrong)] * 9
     examples += [judged(0.4 / 0.9 * wrong, right, "CUT")]
-    table = choose_reading(Decoder(), examples, (0.0, 1.0), (0.0,)).table
+    table = choose_reading(Decoder(), examples, (0.0, 1.0), (0.0,), (0.0,)).table
     assert table["f1"].tolist() == [0.5, 0.5]
     assert table["VL0"].tolist() == [1, 0] and table["CUT"].tolist() == [0, 1]
 
@@ -86,13 +90,14 @@ def test_of_equally_good_readings_the_one_that_changes_least():
     right = cells(*HAIRPIN)
     choice = choose_reading(Decoder(), [judged(right, right)])
     assert (choice.folding_weight, choice.noncanonical_penalty) == (0, 0)
+    assert choice.doubt_discount == 0
 
 
 def test_what_helps_is_chosen():
     # thermodynamics knows the pairs that were not learned
     learned = np.maximum(cells(*HAIRPIN[:2], value=0.5), cells(*HAIRPIN[2:], value=0.25))
     folded = cells(*HAIRPIN)
-    choice = choose_reading(Decoder(), [judged(learned, folded)] * 2)
+    choice = choose_reading(Decoder(), [judged(learned, folded)] * 2, discounts=(0.0,))
     assert choice.folding_weight > 0
     assert choice.table["f1"].max() == 1
     # an A-C pair in place of three others
@@ -100,6 +105,17 @@ def test_what_helps_is_chosen():
     rival = np.maximum(unsure, cells((4, 10), value=0.95))
     only = choose_reading(Decoder(), [judged(rival, folded)], (0.0,))
     assert only.noncanonical_penalty > 0 and only.table["f1"].max() == 1
+
+
+def test_a_lower_threshold_in_doubt_is_chosen_where_it_helps():
+    # of a sequence that is known, .5 is too little for a pair; of one in doubt, .33 is enough
+    known = np.maximum(cells(*HAIRPIN[:2], value=0.95), cells(*HAIRPIN[2:], value=0.5))
+    doubtful = cells(*HAIRPIN, value=0.33)
+    examples = [judged(known, known)._replace(pairs=HAIRPIN[:2])]
+    examples += [judged(doubtful, doubtful, "CUT")]
+    choice = choose_reading(Decoder(), examples)
+    assert choice.doubt_discount > 0 and choice.table["f1"].max() == 1
+    assert choose_reading(Decoder(), examples, discounts=(0.0,)).table["f1"].max() < 1
 
 
 def test_nothing_to_choose_from_is_refused():

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.reference import decoding as reference
+from tests.reference import opinions
 
 from priorwise.rna import matching
-from priorwise.rna.alphabet import CLS, PAD, SEP, encode
+from priorwise.rna.alphabet import CLS, PAD, SEP, A, encode
 from priorwise.rna.decoding import Decoder
 from priorwise.rna.nested import best_nested
 from priorwise.rna.nesting import nested_pairs
@@ -136,32 +137,61 @@ def test_ties_are_broken_the_same_way_again(method):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("digits", [None, 1])
-def test_padding_and_special_tokens_change_nothing(method, digits):
+@pytest.mark.parametrize("discount", [0.0, 0.6])
+def test_padding_and_special_tokens_change_nothing(method, digits, discount):
+    decoder = Decoder(method, 0.3, doubt_discount=discount)
     for seed in range(20):
         letters, p = case(seed, length=40, digits=digits)
         tokens = encode(letters)
-        alone = Decoder(method, 0.3).decode(p, tokens)
+        alone = decoder.decode(p, tokens)
         framed = np.full((60, 60), 0.99, np.float32)
         framed[1:41, 1:41] = p
         around = np.concatenate([[CLS], tokens, [SEP], np.full(18, PAD)])
-        inside = Decoder(method, 0.3).decode(framed, around)
+        inside = decoder.decode(framed, around)
         assert (inside - 1).tolist() == alone.tolist()
         padded = np.pad(p, (0, 9), constant_values=np.nan)
-        after = Decoder(method, 0.3).decode(padded, np.pad(tokens, (0, 9), constant_values=PAD))
+        after = decoder.decode(padded, np.pad(tokens, (0, 9), constant_values=PAD))
         assert after.tolist() == alone.tolist()
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_many_thresholds_at_once_give_what_each_gives_alone(method):
+def test_a_discount_lowers_the_threshold_by_the_doubt(method):
+    for seed in range(15):
+        letters, p = case(seed, length=30, share=0.1)
+        tokens = encode(letters)
+        own = 0.5 * (1 - 0.6 * opinions.doubt(np.triu(p[np.ix_(tokens >= A, tokens >= A)], 1)))
+        found = Decoder(method, 0.5, noncanonical_penalty=0.1, doubt_discount=0.6)
+        lower = Decoder(method, own, noncanonical_penalty=0.1)
+        assert found.decode(p, tokens).tolist() == lower.decode(p, tokens).tolist()
+    # a pair of .4: its doubt is .6, so the threshold is .5 * (1 - .6 * .6) = .32
+    p = np.zeros((6, 6))
+    p[0, 5] = 0.4
+    tokens = encode("GAAAAC")
+    assert Decoder(method, 0.5, doubt_discount=0.6).lowering(p, tokens) == pytest.approx(0.64)
+    assert Decoder(method, 0.5, doubt_discount=0.6).decode(p, tokens).tolist() == [[0, 5]]
+    assert Decoder(method, 0.5, doubt_discount=0.3).decode(p, tokens).tolist() == []
+    assert Decoder(method, 0.5).lowering(p, tokens) == 1
+
+
+def test_a_threshold_in_its_place_is_the_same_for_all_sequences():
+    decoder = Decoder("greedy", 0.5, True, 0.1, 0.6)
+    assert decoder.at(0.35) == Decoder("greedy", 0.35, True, 0.1)
+    assert decoder.at(0.5) is decoder
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("discount", [0.0, 0.5])
+def test_many_thresholds_at_once_give_what_each_gives_alone(method, discount):
+    options = {"noncanonical_penalty": 0.1, "doubt_discount": discount}
     for seed in range(15):
         letters, p = case(seed, length=45, share=0.1)
         tokens = encode(letters)
-        decoder = Decoder(method, noncanonical_penalty=0.1)
+        decoder = Decoder(method, **options)
         thresholds = GRID[::-1] + [0.5, 0.123]
         found = decoder.decode_each(p, tokens, thresholds)
         assert len(found) == len(thresholds)
         for t, pairs in zip(thresholds, found, strict=True):
-            alone = Decoder(method, t, noncanonical_penalty=0.1).decode(p, tokens)
+            alone = Decoder(method, t, **options).decode(p, tokens)
             assert pairs.tolist() == alone.tolist()
 
 
@@ -174,7 +204,7 @@ def test_short_sequences(method, length):
 
 
 def test_settings_survive_a_dict():
-    decoder = Decoder("matching", 0.35, True, 0.125)
+    decoder = Decoder("matching", 0.35, True, 0.125, 0.25)
     assert Decoder.from_dict(decoder.to_dict()) == decoder
     assert Decoder.from_dict({}) == Decoder()
     with pytest.raises(ValueError, match="unknown setting 'treshold'"):
@@ -187,6 +217,8 @@ def test_settings_survive_a_dict():
         ({"method": "best"}, "method: 'best'"),
         ({"threshold": 1.5}, "threshold: expected a number in"),
         ({"threshold": float("nan")}, "threshold"),
+        ({"doubt_discount": -0.1}, "doubt_discount: expected a number in"),
+        ({"doubt_discount": 1.1}, "doubt_discount"),
         ({"noncanonical_penalty": -0.1}, "noncanonical_penalty: expected 0 or more"),
     ],
 )
@@ -201,8 +233,9 @@ def test_what_is_no_matrix_of_probabilities_is_refused():
         Decoder().decode(np.zeros((8, 9)), tokens)
     p = np.zeros((8, 8))
     p[0, 7] = np.nan
-    with pytest.raises(ValueError, match="finite"):
-        Decoder().decode(p, tokens)
+    for decoder in (Decoder(), Decoder(doubt_discount=0.5)):
+        with pytest.raises(ValueError, match="finite"):
+            decoder.decode(p, tokens)
 
 
 def test_equal_pairs_give_the_largest_nested_set():

@@ -94,8 +94,8 @@ class RnaPretrain:
     pair_threshold : float
         Probability from which a cell counts as a called pair in the epoch's precision and recall.
     threshold : str
-        Of the kept model's decoder: auto = the best on the validation partition, lower for sequences
-        it is in doubt of; or a number such as 0.35, the same for all.
+        Of the kept model's decoder: auto = the best on the validation partition, and lower for
+        sequences that the model is in doubt of; or a number such as 0.35, the same for all.
     decoding : {"nested", "greedy", "matching"}
         How probabilities become a structure.
     canonical_only : bool
