@@ -7,7 +7,7 @@
     speed      samples per second of the training, same small model
     ast        sparse training at 40 %: speed and F1, paired seeds
     ablation   what each choice changes, one at a time
-    final      30 minutes on 2 cores, then TS0 and NEW, once
+    final      30 minutes on 2 cores (45 with features), then TS0 and NEW, once
 
 Each part prints a table and its goals, and writes CSV files and a figure to --out. The data are
 bprna.csv and archiveII.csv in PRIORWISE_SHARED/data/rna, else in ../shared/data/rna; nothing is
@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--limit", type=int, default=0, help="sequences of each partition; 0: all")
     command.add_argument("--epochs", type=int, default=0, help="0: the part's own number")
     command.add_argument("--rounds", type=int, default=0, help="of timings; 0: the part's own")
-    command.add_argument("--minutes", type=float, default=30.0, help="budget of final")
+    command.add_argument("--minutes", type=float, default=0.0, help="budget of final; 0: 30, or 45")
     command.add_argument("--features", default="none", help="of final: none, bpp, parameter sets")
     command.add_argument("--recipe", type=Path, help="YAML in place of the project's own")
     command.add_argument(

@@ -1,8 +1,8 @@
 """Part `final`: the best that 30 minutes on 2 cores give, and the test partitions, once.
 
 Trained on TR0 (at most 99 nt): two networks, one by configs/rna_cpu.yaml and one by
-configs/rna_teacher.yaml, with features by configs/rna_bpp.yaml; each on one core. The model is
-their mean answer, as `rna_ensemble` makes it. The epochs and the reading are chosen on VL0 and CUT,
+configs/rna_teacher.yaml, with features a third by configs/rna_bpp.yaml (and 45 minutes); each on
+one core. The model is their mean answer, as `rna_ensemble` makes it. The epochs and the reading are chosen on VL0 and CUT,
 the threshold on VL0; TS0 and NEW are looked at once, at the end. If a recipe would not fit into the
 budget on this machine, it gets fewer epochs, and that is said.
 
@@ -156,7 +156,7 @@ def _trained(
         job.sources()  # folds the sequences, where that is wanted
     before = clock.wall
     processes = min(setting.jobs, len(jobs))
-    seconds = (USABLE * 60 * setting.minutes - before) * processes / len(jobs)
+    seconds = (USABLE * 60 * setting.budget() - before) * processes / len(jobs)
     said, fitting = [], []
     for job in jobs:
         with own_arithmetic():
@@ -164,7 +164,7 @@ def _trained(
         if epochs < job.options.num_epochs:
             said.append(
                 f"{job.folder.name}: {epochs} epochs instead of the recipe's "
-                f"{job.options.num_epochs}: more would not fit into {setting.minutes:g} minutes on "
+                f"{job.options.num_epochs}: more would not fit into {setting.budget():g} minutes on "
                 "this machine"
             )
             shorter = replace(job.options, num_epochs=epochs, patience=epochs)
@@ -172,12 +172,12 @@ def _trained(
         fitting.append(job)
     members = run_jobs(_member, fitting, processes, f"{len(jobs)} trainings of one thread")
     minutes = clock.wall / 60
-    inside = "within" if minutes <= setting.minutes else "NOT within"
+    inside = "within" if minutes <= setting.budget() else "NOT within"
     cpu = clock.cpu + sum(member.cpu for member in members if processes > 1)
     said.append(
         f"trained for {minutes:.1f} min of wall clock ({before:.0f} s of it before the training: "
         f"data, pair probabilities, cut), {cpu / 60:.1f} min of CPU: {inside} "
-        f"{setting.minutes:g} min"
+        f"{setting.budget():g} min"
     )
     for job, member in zip(fitting, members, strict=True):
         chosen = member.metrics.get(job.options.monitor, float("nan"))

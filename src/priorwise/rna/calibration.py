@@ -22,8 +22,8 @@ from priorwise.rna.scoring import StrictScores
 
 FOLDING_WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 PENALTIES = (0.0, 0.05, 0.1, 0.2, 0.3)
-DISCOUNTS = (0.0, 0.2, 0.4, 0.6, 0.8)
-THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
+DISCOUNTS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75)
 
 
 class Judged(NamedTuple):
