@@ -2,9 +2,9 @@
 
 Trained on TR0 (at most 99 nt): two networks, one by configs/rna_cpu.yaml and one by
 configs/rna_teacher.yaml, with features a third by configs/rna_bpp.yaml (and 45 minutes); each on
-one core. The model is their mean answer, as `rna_ensemble` makes it. The epochs and the reading are chosen on VL0 and CUT,
-the threshold on VL0; TS0 and NEW are looked at once, at the end. If a recipe would not fit into the
-budget on this machine, it gets fewer epochs, and that is said.
+one core. The model is their mean answer, as `rna_ensemble` makes it. The epochs and the reading are
+chosen on VL0 and CUT, the threshold on VL0; TS0 and NEW are looked at once, at the end. If a recipe
+would not fit into the budget on this machine, it gets fewer epochs, and that is said.
 
 Kept under the output folder: final/ (with features final_bpp/): the network folder `model`, what
 was tried for the reading and the threshold; and for each network the history, the published metrics
@@ -164,8 +164,8 @@ def _trained(
         if epochs < job.options.num_epochs:
             said.append(
                 f"{job.folder.name}: {epochs} epochs instead of the recipe's "
-                f"{job.options.num_epochs}: more would not fit into {setting.budget():g} minutes on "
-                "this machine"
+                f"{job.options.num_epochs}: more would not fit into {setting.budget():g} minutes "
+                "on this machine"
             )
             shorter = replace(job.options, num_epochs=epochs, patience=epochs)
             job = replace(job, options=shorter).with_maps_of(job)
