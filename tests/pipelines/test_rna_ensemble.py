@@ -8,7 +8,7 @@ from tests.pipelines.test_rna_pretrain import phase as rna_phase
 from tests.rna.made import batch_of, hairpins, joined
 
 from priorwise.phases import rna_evaluate, rna_pretrain
-from priorwise.rna.calibration import PENALTIES
+from priorwise.rna.calibration import DISCOUNTS, PENALTIES
 from priorwise.rna.opinions import opinions
 from priorwise.rna.saved_model import load_saved_model
 from priorwise.rna.schema import TABLE
@@ -64,8 +64,10 @@ def test_it_answers_with_the_mean_of_its_members(trained):
     members = [model_of(place, run) for run in runs_of(place, runs)]
     batch = batch_of(rows())
     with torch.no_grad():
-        found = opinions(both.network(batch.tokens, batch.present)).learned
-        each = [opinions(m.network(batch.tokens, batch.present)).learned for m in members]
+        found, *each = (
+            opinions(m.network(batch.tokens, batch.present), batch.present).learned
+            for m in (both, *members)
+        )
     torch.testing.assert_close(found, (each[0] + each[1]) / 2, atol=1e-6, rtol=1e-4)
     assert not torch.allclose(each[0], each[1], atol=1e-3)
 
@@ -76,9 +78,11 @@ def test_its_reading_is_chosen_again_and_said(trained):
     model, metrics = model_of(place, run), run.data.metrics
     assert model.threshold == metrics["threshold"]
     assert model.decoder.noncanonical_penalty == metrics["noncanonical_penalty"] in PENALTIES
+    assert model.decoder.doubt_discount == metrics["doubt_discount"] in DISCOUNTS
     assert model.folding_weight == metrics["folding_weight"] == 0  # no teacher, no features
     tried = pd.read_csv(place.artifact(run, "reading.csv"))
-    assert sorted(tried["noncanonical_penalty"]) == sorted(PENALTIES)
+    assert sorted(set(tried["noncanonical_penalty"])) == sorted(PENALTIES)
+    assert len(tried) == len(PENALTIES) * len(DISCOUNTS)
     assert {"VL0", "CUT"} <= set(tried)
     curve = pd.read_csv(place.artifact(run, "threshold_curve.csv"))
     assert metrics["val_strict_f1_at_threshold"] == pytest.approx(curve["f1"].max())

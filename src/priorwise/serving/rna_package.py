@@ -19,6 +19,7 @@ SHIPPED = (
     "rna/baselines.py",
     "rna/batches.py",
     "rna/decoding.py",
+    "rna/doubt.py",
     "rna/encoder.py",
     "rna/ensemble.py",
     "rna/features.py",
