@@ -67,7 +67,7 @@ a confidence. Beside the thermodynamic prediction, not in place of it.
             yield f"Thermodynamics ({source}) has a say where the network is in doubt:"
             yield f"{model.folding_weight:g} times the square of the doubt of a sequence's pairs."
         if model.doubt_discount:
-            yield f"It is lower by {model.doubt_discount:g} times the doubt of a sequence's pairs."
+            yield f"The threshold falls by {model.doubt_discount:g} times the doubt of the pairs."
         if model.noncanonical_penalty:
             yield f"Pairs other than AU, GC and GU lose {model.noncanonical_penalty:g} beforehand."
 
