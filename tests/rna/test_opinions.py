@@ -10,7 +10,8 @@ from tests.reference import opinions as reference
 from tests.rna.made import CONV, batch_of, network, random_answer, random_rows
 
 from priorwise.rna.batches import FeatureMaps
-from priorwise.rna.opinions import doubt, mixed, opinions
+from priorwise.rna.doubt import doubt
+from priorwise.rna.opinions import mixed, opinions
 from priorwise.rna.predict import predict
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from priorwise.rna.decoding import Decoder
+from priorwise.rna.decoding import Decoder, doubt_of_bases
 from priorwise.rna.opinions import mixed
 from priorwise.rna.scoring import StrictScores
 
@@ -108,10 +108,7 @@ def choose_reading(
     n: Counter[str] = Counter()
     for example in examples:
         name = example.partition
-        f1 = [
-            _f1(decoder, example, weight, penalty, lowered)
-            for weight, penalty in product(weights, taken)
-        ]
+        f1 = [_f1(decoder, example, weight, taken, lowered) for weight in weights]
         total[name] = total.get(name, 0.0) + np.concatenate(f1)
         n[name] += 1
     if not total:
@@ -133,14 +130,18 @@ def _f1(
     decoder: Decoder,
     example: Judged,
     folding_weight: float,
-    penalty: float,
+    penalties: Sequence[float],
     discounts: Sequence[float],
 ) -> NDArray[np.float64]:
-    """Strict F1 of one example, shape (discounts, thresholds); decoded once for all."""
-    reading = replace(decoder, method="greedy", noncanonical_penalty=penalty, doubt_discount=0.0)
+    """Strict F1 of one example, shape (penalties * discounts, thresholds)."""
     pairs = example.mixed(folding_weight)
-    doubt = 1 - replace(reading, doubt_discount=1.0).lowering(pairs, example.tokens)
+    doubt = doubt_of_bases(pairs, example.tokens)
     thresholds = [t * (1 - discount * doubt) for discount in discounts for t in THRESHOLDS]
-    found = reading.decode_each(pairs, example.tokens, thresholds)
+    found = []
+    for penalty in penalties:
+        reading = replace(
+            decoder, method="greedy", noncanonical_penalty=penalty, doubt_discount=0.0
+        )
+        found += reading.decode_each(pairs, example.tokens, thresholds)
     f1 = StrictScores.of(found, [example.pairs] * len(found)).f1
-    return f1.reshape(len(discounts), len(THRESHOLDS))
+    return f1.reshape(-1, len(THRESHOLDS))

@@ -151,6 +151,7 @@ class Decoder:
         list of numpy.ndarray
             As from `decode`, in the order of `thresholds`; equal answers may be one array.
         """
+        _check(probabilities, tokens)
         lowered = self.lowering(probabilities, tokens)
         thresholds = [t * lowered for t in thresholds]
         distinct = sorted(set(thresholds))
@@ -168,9 +169,7 @@ class Decoder:
         """What the threshold is multiplied by for one sequence; arguments as for `decode`."""
         if not self.doubt_discount:
             return 1.0
-        base = tokens >= A
-        pairs = np.triu(self._checked(probabilities, base), 1)[np.ix_(base, base)]
-        return 1.0 - self.doubt_discount * float(doubt(pairs.astype(np.float64)))
+        return 1.0 - self.doubt_discount * doubt_of_bases(probabilities, tokens)
 
     def _best(self, cells: _Cells, threshold: float) -> NDArray[np.int64]:
         """Indices of the cells in the best structure at a threshold."""
@@ -187,7 +186,7 @@ class Decoder:
     ) -> _Cells:
         """Pairs with a score of at least `lowest` that may be chosen."""
         base = tokens >= A
-        first, second = np.nonzero(self._checked(probabilities, base) >= lowest)
+        first, second = np.nonzero(probabilities >= lowest)
         kept = (second - first > MIN_LOOP) & base[first] & base[second]
         first, second = first[kept], second[kept]
         score = probabilities[first, second].astype(np.float64)
@@ -196,19 +195,24 @@ class Decoder:
         kept = score >= lowest
         return _Cells(first[kept], second[kept], score[kept])
 
-    @staticmethod
-    def _checked(
-        probabilities: NDArray[np.floating], base: NDArray[np.bool_]
-    ) -> NDArray[np.floating]:
-        """The probabilities, if they fit the tokens and those of bases are finite."""
-        if probabilities.shape != (base.size, base.size):
-            raise ValueError(
-                f"probabilities: expected shape {(base.size, base.size)}, one row and one column "
-                f"for each token, got {probabilities.shape}"
-            )
-        if not np.isfinite(probabilities[np.ix_(base, base)]).all():
-            raise ValueError("probabilities: expected finite numbers")
-        return probabilities
+
+def doubt_of_bases(probabilities: NDArray[np.floating], tokens: NDArray[np.integer]) -> float:
+    """The doubt (see `rna.doubt`) of the pairs of bases alone; arguments as for `decode`."""
+    base = tokens >= A
+    pairs = np.triu(probabilities, 1)[np.ix_(base, base)]
+    return float(doubt(pairs.astype(np.float64)))
+
+
+def _check(probabilities: NDArray[np.floating], tokens: NDArray[np.integer]) -> None:
+    """Refuse probabilities that do not fit the tokens, or are not finite between bases."""
+    length, base = tokens.size, tokens >= A
+    if probabilities.shape != (length, length):
+        raise ValueError(
+            f"probabilities: expected shape {(length, length)}, one row and one column for "
+            f"each token, got {probabilities.shape}"
+        )
+    if not np.isfinite(probabilities[np.ix_(base, base)]).all():
+        raise ValueError("probabilities: expected finite numbers")
 
 
 def _greedy(cells: _Cells) -> NDArray[np.int64]:
