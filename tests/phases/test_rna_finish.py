@@ -7,15 +7,13 @@ from tests.rna.made import CONV, hairpins, joined, network
 
 from priorwise.errors import BadInput
 from priorwise.phases.rna_finish import (
-    USUAL_FOLDING_WEIGHT,
     Trained,
     features_of,
     finish,
     together,
-    usual_decoder,
-    usual_folding_weight,
 )
 from priorwise.phases.rna_options import RnaPretrain
+from priorwise.phases.rna_reading import USUAL_FOLDING_WEIGHT
 from priorwise.rna.batches import FeatureMaps
 from priorwise.rna.calibration import DISCOUNTS, FOLDING_WEIGHTS, PENALTIES
 from priorwise.rna.decoding import Decoder
@@ -50,14 +48,14 @@ def truth_maps(given, strength=0.9):
 
 
 def test_given_values_hold_and_the_others_are_the_usual_ones():
-    told = usual_decoder(RnaPretrain(decoding="greedy", canonical_only=True))
+    told = RnaPretrain(decoding="greedy", canonical_only=True).usual_decoder()
     assert (told.method, told.threshold, told.canonical_only) == ("greedy", 0.35, True)
     given = RnaPretrain(threshold="0.6", noncanonical_penalty="0.2", folding_weight="0.7")
-    assert usual_decoder(given).threshold == 0.6
-    assert usual_decoder(given).noncanonical_penalty == 0.2
-    assert usual_folding_weight(given, True) == 0.7
-    assert usual_folding_weight(RnaPretrain(), True) == USUAL_FOLDING_WEIGHT
-    assert usual_folding_weight(given, False) == 0
+    assert given.usual_decoder().threshold == 0.6
+    assert given.usual_decoder().noncanonical_penalty == 0.2
+    assert given.usual_folding_weight(True) == 0.7
+    assert RnaPretrain().usual_folding_weight(True) == USUAL_FOLDING_WEIGHT
+    assert given.usual_folding_weight(False) == 0
 
 
 def test_thermodynamics_that_is_right_gets_its_share(tmp_path):

@@ -16,9 +16,9 @@ from priorwise.learn.batches import KeyedBatches
 from priorwise.learn.sparse_batches import SelectedBatches
 from priorwise.learn.stopping import StopRequest
 from priorwise.phases import rna_fit
-from priorwise.phases.rna_finish import USUAL_FOLDING_WEIGHT
 from priorwise.phases.rna_fit import RnaJob, run_rna_job, workers
 from priorwise.phases.rna_options import RnaPretrain
+from priorwise.phases.rna_reading import USUAL_FOLDING_WEIGHT
 from priorwise.rna import module as module_file
 from priorwise.rna.alphabet import C, G
 from priorwise.rna.batches import FeatureMaps, assemble

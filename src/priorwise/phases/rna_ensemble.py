@@ -1,16 +1,17 @@
 """Several finished trainings as one model: the mean of their answers, read in its own way."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from priorwise.errors import BadInput
 from priorwise.learn.network_folder import read_weights
-from priorwise.phases.checks import at_least, probability_or_auto
+from priorwise.phases.checks import at_least
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.logged_model import find_model
 from priorwise.phases.rna_data import read_rna
 from priorwise.phases.rna_finish import Trained, features_of, finish, tell, together
 from priorwise.phases.rna_model import log_rna_model
+from priorwise.phases.rna_reading import ReadingOptions
 from priorwise.phases.run_folder import working_folder
 from priorwise.rna.features import feature_maps
 from priorwise.rna.read_rows import load_rows
@@ -24,7 +25,7 @@ from priorwise.tracking.runs import RunTrack
 
 
 @dataclass(frozen=True)
-class RnaEnsembleConfig:
+class RnaEnsembleConfig(ReadingOptions):
     """Parameters of `rna_ensemble`.
 
     Attributes
@@ -36,14 +37,6 @@ class RnaEnsembleConfig:
     data : str
         Folder that holds the table rna_data that they were trained on; `synthetic` = the synthetic
         one.
-    val_partition : str
-        Partition on which, with CUT, it is chosen how the mean is read.
-    threshold, folding_weight, noncanonical_penalty : str
-        As for `rna_pretrain`: auto = the best, or a number in [0, 1].
-    decoding : {"nested", "greedy", "matching"}
-        How probabilities become a structure.
-    canonical_only : bool
-        The decoder calls no pairs but AU, GC and GU.
     seed : int
         Unused: nothing is drawn.
     config : str
@@ -54,20 +47,13 @@ class RnaEnsembleConfig:
 
     runs: str = ""
     data: str = "synthetic"
-    val_partition: str = "VL0"
-    threshold: str = "auto"
-    folding_weight: str = "auto"
-    noncanonical_penalty: str = "auto"
-    decoding: Literal["nested", "greedy", "matching"] = "nested"
-    canonical_only: bool = False
     seed: int = 1
     config: str = ""
     out: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least("seed", self.seed, 0)
-        for name in ("threshold", "folding_weight", "noncanonical_penalty"):
-            probability_or_auto(name, getattr(self, name))
         if len(self.names) < 2 or len(set(self.names)) < len(self.names):
             raise BadInput(
                 f"runs: {self.runs!r} (expected two or more different run ids, separated by commas)"

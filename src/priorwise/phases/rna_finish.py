@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import torch
 from priorwise.errors import BadInput
 from priorwise.learn.network_folder import write_model
 from priorwise.phases.desk import say
+from priorwise.phases.rna_reading import ReadingOptions
 from priorwise.rna.batches import FeatureMaps
 from priorwise.rna.calibration import (
     DISCOUNTS,
@@ -21,7 +22,7 @@ from priorwise.rna.calibration import (
     ReadingChoice,
     choose_reading,
 )
-from priorwise.rna.decoding import Decoder, Method
+from priorwise.rna.decoding import Decoder
 from priorwise.rna.ensemble import joined_weights, weights_of_members
 from priorwise.rna.opinions import MIXTURE
 from priorwise.rna.rows import RnaRows
@@ -29,45 +30,6 @@ from priorwise.rna.saved_model import SavedRnaModel, build, members_of
 from priorwise.rna.schema import CUT, SCHEMA_NAME
 from priorwise.rna.threshold import Example, ThresholdChoice, choose_threshold
 from priorwise.tracking.runs import RunTrack
-
-#: until the best ones are chosen: the published threshold, and a share of thermodynamics
-USUAL_THRESHOLD, USUAL_FOLDING_WEIGHT = 0.35, 0.6
-
-
-class ReadingOptions(Protocol):
-    """What a user may say of how pair probabilities become structures (see `RnaPretrain`)."""
-
-    @property
-    def val_partition(self) -> str: ...  # noqa: D102
-    @property
-    def threshold(self) -> str: ...  # noqa: D102
-    @property
-    def decoding(self) -> Method: ...  # noqa: D102
-    @property
-    def canonical_only(self) -> bool: ...  # noqa: D102
-    @property
-    def folding_weight(self) -> str: ...  # noqa: D102
-    @property
-    def noncanonical_penalty(self) -> str: ...  # noqa: D102
-
-
-def usual_decoder(options: ReadingOptions, threshold: float = USUAL_THRESHOLD) -> Decoder:
-    """How structures are decoded: the values given, and the usual ones for those to be chosen."""
-    given, penalty = options.threshold, options.noncanonical_penalty
-    return Decoder(
-        options.decoding,
-        threshold if given == "auto" else float(given),
-        options.canonical_only,
-        0.0 if penalty == "auto" else float(penalty),
-    )
-
-
-def usual_folding_weight(options: ReadingOptions, two_opinions: bool) -> float:
-    """Share of thermodynamics, likewise; 0 if the network has no such opinion."""
-    given = options.folding_weight
-    if not two_opinions:
-        return 0.0
-    return USUAL_FOLDING_WEIGHT if given == "auto" else float(given)
 
 
 @dataclass(frozen=True)
@@ -168,8 +130,8 @@ def finish(
     folder : pathlib.Path
         The model is written to `folder`/model.
     """
-    decoder = usual_decoder(options)
-    weight = usual_folding_weight(options, trained.two_opinions)
+    decoder = options.usual_decoder()
+    weight = options.usual_folding_weight(trained.two_opinions)
     told = {
         "schema": SCHEMA_NAME,
         "decoder": decoder.to_dict(),

@@ -19,7 +19,7 @@ from priorwise.learn.sparse import SparseSelection
 from priorwise.learn.sparse_batches import SelectedBatches
 from priorwise.learn.stopping import StopRequest
 from priorwise.phases.desk import say
-from priorwise.phases.rna_finish import Trained, usual_decoder, usual_folding_weight
+from priorwise.phases.rna_finish import Trained
 from priorwise.phases.rna_options import RnaPretrain
 from priorwise.rna.batches import FeatureMaps
 from priorwise.rna.checkpoint import kept_weights
@@ -108,11 +108,11 @@ class RnaJob:
 
     def decoder(self) -> Decoder:
         """How structures are decoded while it lasts."""
-        return usual_decoder(self.options, self.options.pair_threshold)
+        return self.options.usual_decoder(self.options.pair_threshold)
 
     def folding_weight(self) -> float:
         """Share of thermodynamics in what is judged after each epoch."""
-        return usual_folding_weight(self.options, self.options.two_opinions)
+        return self.options.usual_folding_weight(self.options.two_opinions)
 
     def trained(self, checkpoint: Path, description: Mapping[str, Any]) -> Trained:
         """The weights that a checkpoint kept, and what the model says of itself."""

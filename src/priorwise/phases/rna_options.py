@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from priorwise.errors import BadInput
-from priorwise.phases.checks import at_least, probability_or_auto, within
+from priorwise.phases.checks import at_least, within
+from priorwise.phases.rna_reading import ReadingOptions
 from priorwise.rna.baselines import Parameters
 from priorwise.rna.schema import CUT
 
@@ -15,7 +16,7 @@ MONITORS = (
 
 
 @dataclass(frozen=True)
-class RnaPretrain:
+class RnaPretrain(ReadingOptions):
     """Parameters of `rna_pretrain`.
 
     Attributes
@@ -23,9 +24,8 @@ class RnaPretrain:
     data : str
         Folder that holds the table rna_data, as rna_prepare makes it; `synthetic` = the synthetic
         one.
-    train_partition, val_partition : str
-        Partitions to train on, and to validate with. The partition CUT, where there is one, is
-        validated with, too.
+    train_partition : str
+        Partition to train on.
     max_samples : int
         Train on the first so many sequences only; 0 = all.
     model_size : {"tiny", "small", "base", "large"}
@@ -93,20 +93,6 @@ class RnaPretrain:
         Loader processes; never more than the machine has processors.
     pair_threshold : float
         Probability from which a cell counts as a called pair in the epoch's precision and recall.
-    threshold : str
-        Of the kept model's decoder: auto = the best on the validation partition, and lower for
-        sequences that the model is in doubt of; or a number such as 0.35, the same for all.
-    decoding : {"nested", "greedy", "matching"}
-        How probabilities become a structure.
-    canonical_only : bool
-        The decoder calls no pairs but AU, GC and GU.
-    folding_weight : str
-        With `features` or a `teacher`: share of thermodynamics in the kept model's pair
-        probabilities, times the square of the network's doubt of a sequence; auto = the best on the
-        validation partition and CUT together, or a number.
-    noncanonical_penalty : str
-        Probability that the kept model's decoder takes from pairs other than AU, GC and GU; auto =
-        chosen with the share, or a number.
     log_system_metrics : bool
         Record processor and memory use with the run.
     resume : str
@@ -120,7 +106,6 @@ class RnaPretrain:
 
     data: str = "synthetic"
     train_partition: str = "TR0"
-    val_partition: str = "VL0"
     max_samples: int = 0
     model_size: Literal["tiny", "small", "base", "large"] = "small"
     pair_head: Literal["conv", "bilinear"] = "conv"
@@ -156,11 +141,6 @@ class RnaPretrain:
     fp16: bool = False
     num_workers: int = 0
     pair_threshold: float = 0.35
-    threshold: str = "auto"
-    decoding: Literal["nested", "greedy", "matching"] = "nested"
-    canonical_only: bool = False
-    folding_weight: str = "auto"
-    noncanonical_penalty: str = "auto"
     log_system_metrics: bool = False
     resume: str = ""
     seed: int = 1
@@ -168,6 +148,7 @@ class RnaPretrain:
     out: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("num_epochs", "patience", "batch_size", "pair_channels"):
             at_least(name, getattr(self, name), 1)
         for name in ("max_samples", "warmup_steps", "num_workers", "seed"):
@@ -193,8 +174,6 @@ class RnaPretrain:
             )
         if self.monitor not in MONITORS:
             raise BadInput(f"monitor: {self.monitor} (expected one of {', '.join(MONITORS)})")
-        for name in ("threshold", "folding_weight", "noncanonical_penalty"):
-            probability_or_auto(name, getattr(self, name))
         within("teacher_loss_weight", self.teacher_loss_weight, 0, 1e6)
         for name, sets in (("features", self.feature_sets), ("teacher", self.teacher_sets)):
             if sets and self.pair_head != "conv":
