@@ -28,6 +28,7 @@ def shards(draw):
         "shuffle": draw(st.booleans()),
         "window": window,
         "lengths": lengths if window > 1 or draw(st.booleans()) else None,
+        "strata": draw(st.none() | st.lists(st.integers(0, 3), min_size=n_rows, max_size=n_rows)),
     }
     return arguments, draw(st.integers(0, 50))
 
@@ -183,6 +184,39 @@ def test_a_window_of_equal_lengths_still_shuffles():
     first = epoch(batches)
     batches.set_epoch(1)
     assert epoch(batches) != first and sorted(itertools.chain(*first)) == list(range(64))
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_every_batch_has_its_share_of_each_stratum(world_size):
+    rng = np.random.default_rng(5)
+    strata = rng.choice(4, 64 * 32, p=[0.02, 0.28, 0.1, 0.6])
+    lengths = rng.integers(8, 100, len(strata)) + 80 * strata  # kinds of very different lengths
+    given = {"seed": 1, "window": 16, "lengths": lengths, "strata": strata}
+    sizes = []
+    for rank in range(world_size):
+        batches = KeyedBatches(
+            len(strata), 64 // world_size, rank=rank, world_size=world_size, **given
+        )
+        for rows in batches:
+            sizes.append(np.bincount(strata[rows], minlength=4))
+    expected = np.bincount(strata) / len(strata) * 64 / world_size
+    within = 4 if world_size == 1 else 4 / 2 + 1
+    assert np.abs(np.array(sizes) - expected).max() <= within
+    assert np.min(sizes, axis=0)[1:].min() >= 1
+    plain = [rows for rows in KeyedBatches(len(strata), 64, seed=1, window=16, lengths=lengths)]
+    assert 0 in np.bincount(strata[plain[0]], minlength=4)  # what strata are for
+
+
+def test_strata_of_like_lengths_still_save_padding():
+    rng = np.random.default_rng(6)
+    lengths, strata = rng.integers(8, 401, 256 * 64), rng.choice(4, 256 * 64)
+    given = {"seed": 1, "lengths": lengths, "strata": strata}
+
+    def waste(window):
+        rows = KeyedBatches(len(lengths), 256, window=window, **given)
+        return np.mean([1 - lengths[r].mean() / lengths[r].max() for r in rows])
+
+    assert waste(1) > 0.4 and waste(64) < 0.05
 
 
 def test_state_of_another_order_is_refused():

@@ -34,6 +34,10 @@ class KeyedBatches:
         sharing a batch.
     lengths : array_like of shape (n_rows,), optional
         Length of each row (peaks); needed if window > 1.
+    strata : array_like of shape (n_rows,), optional
+        Kind of each row, any integers: although a window's rows are sorted by length, each of its
+        batches then has every kind's share of the window, give or take as many rows as there are
+        kinds. Without it a batch of long rows has the kinds that long rows are of.
     rank, world_size : int
         This process among all of them.
     drop_last : bool
@@ -54,6 +58,7 @@ class KeyedBatches:
         shuffle: bool = True,
         window: int = 1,
         lengths: ArrayLike | None = None,
+        strata: ArrayLike | None = None,
         rank: int = 0,
         world_size: int = 1,
         drop_last: bool = False,
@@ -72,11 +77,10 @@ class KeyedBatches:
                 f"drop_last: no batch is left of {n_rows} row(s), "
                 f"a batch over all ranks has {batch_size * world_size}"
             )
-        self._lengths = None if lengths is None else np.asarray(lengths)
+        self._lengths = _of_rows("lengths", lengths, n_rows)
+        self._strata = _of_rows("strata", strata, n_rows)
         if self._lengths is None and window > 1:
             raise ValueError("lengths: needed for window > 1")
-        if self._lengths is not None and self._lengths.shape != (n_rows,):
-            raise ValueError(f"lengths: expected shape ({n_rows},), got {self._lengths.shape}")
         self.n_rows, self.batch_size, self.seed = n_rows, batch_size, seed
         self.shuffle, self.window, self.drop_last = shuffle, window, drop_last
         self.rank, self.world_size = rank, world_size
@@ -138,7 +142,11 @@ class KeyedBatches:
         for batch in range(start, len(self)):
             # counted before it is handed out: whoever asks for the state then has this batch
             self._next = batch + 1
-            yield order[slice(*self._bounds[batch : batch + 2])][self.rank :: self.world_size]
+            rows = order[slice(*self._bounds[batch : batch + 2])]
+            if self._strata is not None and self.world_size > 1:
+                # so that each rank gets its share of every stratum
+                rows = rows[np.argsort(self._strata[rows], kind="stable")]
+            yield rows[self.rank :: self.world_size]
 
     def _cut(self) -> list[int]:
         """Where each global batch starts in the order, and where the last one ends."""
@@ -164,8 +172,33 @@ class KeyedBatches:
         end = self.n_rows // size * size
         for first in range(0, end, self.window * size):
             rows = order[first : min(first + self.window * size, end)]
-            batches = rows[np.argsort(self._lengths[rows], kind="stable")].reshape(-1, size)
+            batches = rows[self._by_length(rows)].reshape(-1, size)
             order[first : first + rows.size] = (
                 rng.permutation(batches) if self.shuffle else batches
             ).ravel()
         return order
+
+    def _by_length(self, rows: RowIndices) -> RowIndices:
+        """The order in which a window's rows are cut into batches: by length within each stratum.
+
+        Row k of the n of its stratum stands at the quantile (k + 1/2) / n, and the strata are
+        merged by quantile: any stretch of the merged rows then has of each stratum its share.
+        """
+        assert self._lengths is not None
+        lengths = self._lengths[rows]
+        if self._strata is None:
+            return np.argsort(lengths, kind="stable")
+        strata = self._strata[rows]
+        order = np.lexsort((lengths, strata))
+        _, first, n = np.unique(strata[order], return_index=True, return_counts=True)
+        place = np.arange(len(rows)) - np.repeat(first, n)
+        return order[np.argsort((place + 0.5) / np.repeat(n, n), kind="stable")]
+
+
+def _of_rows(name: str, values: ArrayLike | None, n_rows: int) -> NDArray[Any] | None:
+    if values is None:
+        return None
+    array = np.asarray(values)
+    if array.shape != (n_rows,):
+        raise ValueError(f"{name}: expected shape ({n_rows},), got {array.shape}")
+    return array
