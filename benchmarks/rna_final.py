@@ -184,7 +184,7 @@ def _trained(
         said.append(
             f"{job.folder.name}: seed {job.options.seed}, features {job.options.features}, teacher "
             f"{job.options.teacher}; kept epoch {member.metrics['best_epoch'] + 1:.0f} of "
-            f"{member.epochs}, {job.options.monitor} {chosen:.4f}"
+            f"{member.epochs}, {job.options.monitor} {chosen:.4f}; {member.cpu / 60:.1f} min of CPU"
         )
     return members, said
 
