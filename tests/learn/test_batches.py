@@ -28,6 +28,7 @@ def shards(draw):
         "shuffle": draw(st.booleans()),
         "window": window,
         "lengths": lengths if window > 1 or draw(st.booleans()) else None,
+        "block": draw(st.sampled_from([1, window, batch_size * world_size])),
         "strata": draw(st.none() | st.lists(st.integers(0, 3), min_size=n_rows, max_size=n_rows)),
     }
     return arguments, draw(st.integers(0, 50))
@@ -186,6 +187,19 @@ def test_a_window_of_equal_lengths_still_shuffles():
     assert epoch(batches) != first and sorted(itertools.chain(*first)) == list(range(64))
 
 
+def test_blocks_stay_in_one_window():
+    block, window, size = 8, 6, 4  # three blocks a window
+    batches = KeyedBatches(203, size, seed=3, window=window, block=block, lengths=[1] * 203)
+    order = np.concatenate(list(batches))
+    for first in range(0, 203, window * size):
+        rows = order[first : first + window * size]
+        assert len(set((rows // block).tolist())) <= window * size // block + 1
+        assert (np.diff(rows) != 1).mean() > 0.5  # shuffled within
+    starts = order[:: window * size] // block
+    batches.set_epoch(1)
+    assert (np.concatenate(list(batches))[:: window * size] // block).tolist() != starts.tolist()
+
+
 @pytest.mark.parametrize("world_size", [1, 2])
 def test_every_batch_has_its_share_of_each_stratum(world_size):
     rng = np.random.default_rng(5)
@@ -238,6 +252,9 @@ def test_state_of_another_order_is_refused():
         ({"seed": -1}, "seed"),
         ({"window": 0}, "window"),
         ({"window": 2}, "lengths"),
+        ({"block": 0}, "block"),
+        ({"block": 3}, "block"),
+        ({"strata": [1, 2]}, "strata"),
         ({"lengths": [1, 2]}, "lengths"),
         ({"rank": 1}, "rank"),
         ({"rank": -1}, "rank"),

@@ -32,6 +32,10 @@ class KeyedBatches:
         before they are cut into batches, which are then put in random order. 1 = none, the
         published i.i.d. shuffle; larger saves padding, at the price of rows of like length
         sharing a batch.
+    block : int
+        Rows that lie together in the table are shuffled as blocks of so many, and then within each
+        window: a window's rows can be read in few, long reads. Divides the rows of a window. 1 =
+        every row may come anywhere.
     lengths : array_like of shape (n_rows,), optional
         Length of each row (peaks); needed if window > 1.
     strata : array_like of shape (n_rows,), optional
@@ -57,13 +61,14 @@ class KeyedBatches:
         seed: int,
         shuffle: bool = True,
         window: int = 1,
+        block: int = 1,
         lengths: ArrayLike | None = None,
         strata: ArrayLike | None = None,
         rank: int = 0,
         world_size: int = 1,
         drop_last: bool = False,
     ) -> None:
-        for name, value in (("batch_size", batch_size), ("window", window)):
+        for name, value in (("batch_size", batch_size), ("window", window), ("block", block)):
             if value < 1:
                 raise ValueError(f"{name}: expected at least 1, got {value}")
         if seed < 0:
@@ -77,12 +82,18 @@ class KeyedBatches:
                 f"drop_last: no batch is left of {n_rows} row(s), "
                 f"a batch over all ranks has {batch_size * world_size}"
             )
+        if window * batch_size * world_size % block:
+            raise ValueError(
+                f"block: expected a divisor of the {window * batch_size * world_size} rows of a "
+                f"window, got {block}"
+            )
         self._lengths = _of_rows("lengths", lengths, n_rows)
         self._strata = _of_rows("strata", strata, n_rows)
         if self._lengths is None and window > 1:
             raise ValueError("lengths: needed for window > 1")
         self.n_rows, self.batch_size, self.seed = n_rows, batch_size, seed
         self.shuffle, self.window, self.drop_last = shuffle, window, drop_last
+        self.block = block
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
         self._bounds = self._cut()
@@ -135,8 +146,8 @@ class KeyedBatches:
         self.skip(state["next_batch"])
 
     def _key(self) -> dict[str, Any]:
-        names = ("n_rows", "batch_size", "seed", "shuffle", "window", "world_size", "drop_last")
-        return {name: getattr(self, name) for name in names}
+        names = ("n_rows", "batch_size", "seed", "shuffle", "window", "block", "world_size")
+        return {name: getattr(self, name) for name in (*names, "drop_last")}
 
     def _batches(self, order: RowIndices, start: int) -> Iterator[RowIndices]:
         for batch in range(start, len(self)):
@@ -162,9 +173,7 @@ class KeyedBatches:
     def _order(self) -> RowIndices:
         """Rows of the whole epoch over all ranks."""
         rng = np.random.default_rng([self.seed, self.epoch])
-        order = np.arange(self.n_rows, dtype=np.int64)
-        if self.shuffle:
-            rng.shuffle(order)
+        order = self._drawn(rng)
         if self.window == 1 or self._lengths is None:
             return order
         # The rows of a short last batch stay as drawn: sorted, they would always be the longest.
@@ -176,6 +185,20 @@ class KeyedBatches:
             order[first : first + rows.size] = (
                 rng.permutation(batches) if self.shuffle else batches
             ).ravel()
+        return order
+
+    def _drawn(self, rng: np.random.Generator) -> RowIndices:
+        order = np.arange(self.n_rows, dtype=np.int64)
+        if self.shuffle and self.block == 1:
+            rng.shuffle(order)
+        elif self.shuffle:
+            # a last, shorter block comes last: windows begin with whole blocks
+            whole = self.n_rows // self.block
+            blocks = order[: whole * self.block].reshape(whole, self.block)
+            order[: whole * self.block] = rng.permutation(blocks).ravel()
+            rows = self.window * self.batch_size * self.world_size
+            for first in range(0, self.n_rows, rows):
+                rng.shuffle(order[first : first + rows])
         return order
 
     def _by_length(self, rows: RowIndices) -> RowIndices:

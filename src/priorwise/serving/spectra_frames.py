@@ -111,7 +111,7 @@ def _rows(
         {
             "mz": np.concatenate([mz for mz, _ in peaks] or empty).astype(np.float32),
             "intensity": np.concatenate([i for _, i in peaks] or empty).astype(np.float32),
-            "offsets": np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            "sizes": np.array(sizes, dtype=np.int64),
             "settings": settings,
             "precursor_mz": precursor_mz,
             "s": np.zeros(len(peaks), np.float32),

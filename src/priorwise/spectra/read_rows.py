@@ -1,12 +1,18 @@
 """The rows of a checked spectra table, read into memory."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from priorwise.spectra.checks import MODEL_COLUMNS, flat_values, list_lengths, settings_matrix
 from priorwise.spectra.rows import SpectraRows
 from priorwise.spectra.schema import polarity_of
 from priorwise.store.tables import PinnedTable, scan
+
+Columns = dict[str, npt.NDArray[Any]]
 
 
 def load_rows(pinned: PinnedTable, polarity: str = "both") -> SpectraRows:
@@ -17,29 +23,41 @@ def load_rows(pinned: PinnedTable, polarity: str = "both") -> SpectraRows:
     pinned : PinnedTable
     polarity : {"positive", "negative", "both"}
     """
-    parts: dict[str, list[npt.NDArray[np.generic]]] = {
-        name: [] for name in ("mz", "intensity", "sizes", "settings", "precursor_mz", "s", "row")
-    }
+    return SpectraRows(joined(chunks(pinned, polarity)))
+
+
+def chunks(pinned: PinnedTable, polarity: str = "both") -> Iterator[Columns]:
+    """What `SpectraRows` is made of, in table order, some thousand rows at a time."""
     first = 0
     for batch in scan(pinned, MODEL_COLUMNS):
-        settings = settings_matrix(batch)
-        positive = polarity_of(settings)
-        keep = (
-            np.ones(len(positive), bool)
-            if polarity == "both"
-            else positive == (polarity == "positive")
-        )
-        sizes = list_lengths(batch.column("mz_array"))
-        peak_keep = np.repeat(keep, sizes)
-        parts["mz"].append(flat_values(batch.column("mz_array"))[peak_keep])
-        parts["intensity"].append(flat_values(batch.column("intensity_array"))[peak_keep])
-        parts["sizes"].append(sizes[keep])
-        parts["settings"].append(settings[keep])
-        for name, column in (("precursor_mz", "precursor_mz"), ("s", "label")):
-            values = batch.column(column).to_numpy(zero_copy_only=False)
-            parts[name].append(np.asarray(values, np.float32)[keep])
-        parts["row"].append(first + np.flatnonzero(keep))
+        yield columns_of(batch, polarity, first)
         first += batch.num_rows
-    columns = {name: np.concatenate(values) for name, values in parts.items()}
-    columns["offsets"] = np.concatenate([[0], np.cumsum(columns.pop("sizes"))]).astype(np.int64)
-    return SpectraRows(columns)
+
+
+def columns_of(batch: pa.RecordBatch, polarity: str, first_row: int) -> Columns:
+    """The rows of one polarity of a batch that begins at row `first_row` of its table."""
+    settings, sizes = settings_matrix(batch), list_lengths(batch.column("mz_array"))
+    columns: Columns = {
+        "mz": flat_values(batch.column("mz_array")),
+        "intensity": flat_values(batch.column("intensity_array")),
+        "sizes": sizes,
+        "settings": settings,
+        "row": first_row + np.arange(batch.num_rows),
+    }
+    for name, column in (("precursor_mz", "precursor_mz"), ("s", "label")):
+        values = batch.column(column).to_numpy(zero_copy_only=False)
+        columns[name] = np.asarray(values, np.float32)
+    if polarity == "both":
+        return columns
+    keep = polarity_of(settings) == (polarity == "positive")
+    peaks = np.repeat(keep, sizes)
+    return {
+        name: values[peaks if name in ("mz", "intensity") else keep]
+        for name, values in columns.items()
+    }
+
+
+def joined(parts: Iterator[Columns]) -> Columns:
+    """Chunks as one."""
+    every = list(parts)
+    return {name: np.concatenate([part[name] for part in every]) for name in every[0]}

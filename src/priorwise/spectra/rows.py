@@ -1,6 +1,6 @@
 """Rows in memory, and as padded batches for the network: NumPy and torch only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,20 +34,28 @@ class SpectraBatch:
 
 
 class SpectraRows:
-    """Rows of a table in memory, peaks stored ragged.
+    """Rows of a table, peaks stored ragged: in memory, or mapped from files.
+
+    Parameters
+    ----------
+    columns : dict of arrays
+        mz and intensity, the peaks of all rows one after the other; sizes, the number of peaks of
+        each row; settings, precursor_mz and s; row, the position of each row in its table; and,
+        where rows share peaks or leave some out, starts, the place of each row's first peak.
 
     Attributes
     ----------
     row : torch.Tensor of shape (n,), int64
-        Position of each row in the table it was read from.
     """
 
     def __init__(self, columns: dict[str, npt.NDArray[np.generic]]) -> None:
         # torch tensors travel to spawned loader workers through shared memory, arrays by copy
         def own(name: str) -> torch.Tensor:
-            return torch.from_numpy(np.array(columns[name]))
+            column = columns[name]
+            return torch.from_numpy(column if isinstance(column, np.memmap) else np.array(column))
 
-        self.mz, self.intensity, self.offsets = own("mz"), own("intensity"), own("offsets")
+        self.mz, self.intensity, self.sizes = own("mz"), own("intensity"), own("sizes").long()
+        self.starts = own("starts") if "starts" in columns else self.sizes.cumsum(0) - self.sizes
         self.settings, self.precursor_mz, self.s = own("settings"), own("precursor_mz"), own("s")
         self.row = own("row")
         self.positive = self.settings[:, 15] > 0.5
@@ -58,32 +66,43 @@ class SpectraRows:
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Peaks per row."""
-        return np.diff(self.offsets.numpy())
+        lengths: npt.NDArray[np.int64] = self.sizes.numpy()
+        return lengths
+
+    @property
+    def strata(self) -> npt.NDArray[np.int64]:
+        """Kind of each row: polarity and s."""
+        kinds: npt.NDArray[np.int64] = (2 * self.positive.long() + self.s.long()).numpy()
+        return kinds
 
     def assemble(
         self, indices: Sequence[int] | npt.NDArray[np.int64], epoch: int = 0
     ) -> SpectraBatch:
         """The rows `indices` as one batch, padded to the longest of them; the same every epoch."""
-        index = torch.as_tensor(indices, dtype=torch.int64)
-        sizes = self.offsets[index + 1] - self.offsets[index]
-        return self.padded(indices, int(sizes.max()) if len(index) else 0)
+        sizes = self.sizes[torch.as_tensor(indices, dtype=torch.int64)]
+        return self.padded(indices, int(sizes.max()) if len(sizes) else 0)
 
     def padded(self, indices: Sequence[int] | npt.NDArray[np.int64], width: int) -> SpectraBatch:
         """Assemble the rows `indices` as one batch, each padded to `width` peaks."""
         index = torch.as_tensor(indices, dtype=torch.int64)
-        starts, ends = self.offsets[index], self.offsets[index + 1]
-        sizes = ends - starts
-        present = torch.arange(width)[None, :] < sizes[:, None]
-        source = (starts[:, None] + torch.arange(width)[None, :])[present]
-        mz = torch.zeros(len(index), width)
-        intensity = torch.zeros(len(index), width)
-        mz[present] = self.mz[source]
-        intensity[present] = self.intensity[source]
+        peaks = torch.zeros(2, len(index), width)
+        self.copy_peaks(index, peaks.numpy(), range(len(index)))
         return SpectraBatch(
-            mz,
-            intensity,
+            peaks[0],
+            peaks[1],
             self.settings[index],
             self.precursor_mz[index],
             self.s[index],
             self.positive[index],
         )
+
+    def copy_peaks(
+        self, index: torch.Tensor, peaks: npt.NDArray[np.float32], lines: Iterable[int]
+    ) -> None:
+        """Copy m/z and intensity of the rows `index` to the given lines of (2, batch, width)."""
+        mz, intensity = self.mz.numpy(), self.intensity.numpy()
+        places = zip(lines, self.starts[index].tolist(), self.sizes[index].tolist(), strict=True)
+        # slices are copied several times as fast as the same peaks by their indices
+        for line, start, size in places:
+            peaks[0, line, :size] = mz[start : start + size]
+            peaks[1, line, :size] = intensity[start : start + size]

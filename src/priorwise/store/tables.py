@@ -110,9 +110,20 @@ def open_pinned(uri: str, version: int | None = None) -> PinnedTable:
 
 
 def scan(
-    table: PinnedTable, columns: Sequence[str] | None = None, batch_rows: int = SCAN_ROWS
+    table: PinnedTable,
+    columns: Sequence[str] | None = None,
+    first: int | None = None,
+    end: int | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Stream the rows of a pinned table in table order.
+
+    Parameters
+    ----------
+    table : PinnedTable
+    columns : sequence of str, optional
+        Read only these.
+    first, end : int, optional
+        Read only the rows `first` to `end` - 1.
 
     Raises
     ------
@@ -122,10 +133,12 @@ def scan(
     try:
         yield from table.dataset.scanner(
             columns=list(columns) if columns is not None else None,
-            batch_size=batch_rows,
+            batch_size=SCAN_ROWS,
             batch_readahead=2,
             fragment_readahead=1,
             scan_in_order=True,
+            offset=first,
+            limit=None if end is None else end - (first or 0),
         ).to_batches()
     except (OSError, ValueError, pa.ArrowInvalid) as error:
         raise BadInput(

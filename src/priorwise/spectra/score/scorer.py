@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from priorwise.spectra.probabilities import probabilities
 from priorwise.spectra.rows import SpectraRows
@@ -83,14 +82,13 @@ def _chunks(candidates: Iterable[Candidate]) -> Iterator[list[Candidate]]:
 
 def _rows(sound: list[Candidate]) -> SpectraRows:
     n = len(sound)
-    offsets: NDArray[np.int64] = np.zeros(n + 1, dtype=np.int64)
-    np.cumsum([len(candidate.mz) for candidate in sound], out=offsets[1:])
+    sizes = [len(candidate.mz) for candidate in sound]
     precursor = [candidate.precursor_mz for candidate in sound]
     return SpectraRows(
         {
             "mz": np.concatenate([candidate.mz for candidate in sound]),
             "intensity": np.concatenate([candidate.intensity for candidate in sound]),
-            "offsets": offsets,
+            "sizes": np.array(sizes, dtype=np.int64),
             "settings": np.stack([candidate.settings for candidate in sound]).astype(np.float32),
             "precursor_mz": np.array(precursor, dtype=np.float32),
             "s": np.zeros(n, dtype=np.float32),
