@@ -31,7 +31,7 @@ from benchmarks import (
 from benchmarks.report import cores
 from benchmarks.rna_data import Source, default_folder
 from benchmarks.rna_setting import Setting
-from benchmarks.rna_tables import Report
+from benchmarks.tables import Report
 from priorwise.errors import BadInput
 from priorwise.phases.rna_data import RnaPrepare
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.rna_figures import dots
+from benchmarks.figures import dots
 from benchmarks.rna_jobs import DATA, Line, run_lines
 from benchmarks.rna_setting import Setting
-from benchmarks.rna_tables import Report, present
+from benchmarks.tables import Report, present
 from priorwise.phases.rna_options import RnaPretrain
 
 EPOCHS, ROWS = 6, 1500

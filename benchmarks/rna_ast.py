@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks.figures import dots
 from benchmarks.published_rna import published_network
 from benchmarks.published_rna_training import Controller, PublishedTraining, samples_per_second
-from benchmarks.rna_figures import dots
 from benchmarks.rna_jobs import DATA, Line, run_lines
 from benchmarks.rna_setting import Setting
-from benchmarks.rna_tables import Goal, Report, present
+from benchmarks.tables import Goal, Report, present
 
 EPOCHS, SEEDS, ROUNDS, BATCH = 6, 3, 5, 16
 TARGET, TOLERANCE = 0.4, 0.01

@@ -25,7 +25,7 @@ from benchmarks.report import own_arithmetic, run_jobs
 from benchmarks.rna_final_tables import figure_of, goals_of, methods_table, strata_table
 from benchmarks.rna_runs import scratch, train, validated
 from benchmarks.rna_setting import Setting
-from benchmarks.rna_tables import Goal, Report, present
+from benchmarks.tables import Goal, Report, present
 from priorwise.errors import BadInput
 from priorwise.phases.rna_finish import finish, together
 from priorwise.phases.rna_fit import RnaJob

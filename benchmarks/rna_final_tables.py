@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from benchmarks.rna_tables import Goal
+from benchmarks.tables import Goal
 from priorwise.rna.evaluation import MODEL, RNAFOLD, PartEvaluation
 from priorwise.rna.scoring import bootstrap_mean
 

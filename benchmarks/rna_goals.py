@@ -10,10 +10,10 @@ threshold of .35, before anything is decoded.
 import pandas as pd
 import torch
 
-from benchmarks.rna_figures import over_epochs
+from benchmarks.figures import over_epochs
 from benchmarks.rna_runs import scratch, short, train
 from benchmarks.rna_setting import Setting
-from benchmarks.rna_tables import Goal, Report, present
+from benchmarks.tables import Goal, Report, present
 from priorwise.phases.rna_fit import RnaJob
 
 #: the rate is for batches of 16 and a few epochs; the seed's (2e-4, warmup 500) is for ten times as

@@ -21,12 +21,12 @@ import pandas as pd
 import torch
 
 from benchmarks import published_rna
+from benchmarks.figures import dots
 from benchmarks.published_rna_training import Controller, PublishedTraining, validate
 from benchmarks.rna_data import archive
-from benchmarks.rna_figures import dots
 from benchmarks.rna_runs import decoded, published_sizes, scratch, train, validated
 from benchmarks.rna_setting import Setting
-from benchmarks.rna_tables import Goal, Report, present
+from benchmarks.tables import Goal, Report, present
 from priorwise.phases.rna_fit import RnaJob
 from priorwise.phases.rna_options import RnaPretrain
 from priorwise.rna.predict import predict

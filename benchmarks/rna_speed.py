@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks.figures import dots
 from benchmarks.published_rna import MAX_LEN, published_network
 from benchmarks.published_rna_training import PublishedTraining, samples_per_second
-from benchmarks.rna_figures import dots
 from benchmarks.rna_runs import speed
 from benchmarks.rna_setting import Setting
-from benchmarks.rna_tables import Goal, Report, present
+from benchmarks.tables import Goal, Report, present
 from priorwise.rna.rows import RnaRows
 
 ROUNDS, BATCH = 5, 16

@@ -61,6 +61,9 @@ class Notes:
         assert step not in self.epochs
         self.epochs[step] = dict(metrics)
 
+    def step(self, metrics, step):
+        pass
+
     def column(self, name):
         return [self.epochs[step][name] for step in sorted(self.epochs)]
 

@@ -30,6 +30,9 @@ class Heard:
     def epoch(self, metrics, step):
         self.epochs.append((step, dict(metrics)))
 
+    def step(self, metrics, step):
+        self.steps = (step, dict(metrics))
+
 
 def metrics(epoch):
     found = {f"train_{name}": 0.1 + epoch for name in MEASURES}

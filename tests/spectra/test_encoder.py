@@ -288,6 +288,69 @@ def test_fast_dropout_off(relu):
     assert torch.equal(encoder.dropout(x, 0.5, False, relu), expected)
 
 
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("p", [0.1, 0.3, 0.5, 0.9])
+def test_fast_dropout_in_bfloat16(p, relu):
+    """8 random bits an element: p is rounded to a multiple of 1/256, and the scale fits it."""
+    torch.manual_seed(0)
+    x = (torch.rand(1001, 999) + 1).bfloat16().requires_grad_()
+    y = encoder.dropout(x, p, True, relu)
+    assert y.dtype == torch.bfloat16
+    kept, rounded = y != 0, round(p * 256) / 256
+    n = kept.numel()
+    assert abs(kept.float().mean() - (1 - rounded)) < 5 * (p * (1 - p) / n) ** 0.5
+    torch.testing.assert_close(y[kept], (x / (1 - rounded))[kept], rtol=0.02, atol=0)
+    assert abs(y.float().mean() / x.float().mean() - 1) < 0.005
+    (grad,) = torch.autograd.grad(y.float().sum(), x)
+    torch.testing.assert_close(grad.float(), kept / (1 - rounded), rtol=0.01, atol=0)
+    flat = kept.float().flatten() - kept.float().mean()
+    for lag in range(1, 9):
+        correlation = (flat[lag:] * flat[:-lag]).mean() / flat.square().mean()
+        assert abs(correlation) < 5 / flat.numel() ** 0.5
+
+
+# --- parts of a batch, and bfloat16 --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tokens", [1, 21, 50, 120])
+def test_a_batch_in_parts_is_the_whole_batch(monkeypatch, tokens):
+    x, net = batch(13, 20), trained(**SMALL, dropout=0.0).train()
+    grads = []
+    for at_once in (10**9, tokens):
+        monkeypatch.setattr(encoder, "CPU_TOKENS", at_once)
+        net.zero_grad()
+        logits = net(*x)
+        (logits**2).sum().backward()
+        grads.append((logits.detach(), [p.grad.clone() for p in net.parameters()]))
+    torch.testing.assert_close(grads[1][0], grads[0][0], rtol=0, atol=1e-5)
+    for part, whole in zip(grads[1][1], grads[0][1], strict=True):
+        assert (part - whole).norm() <= 1e-5 * whole.norm() + 1e-6
+
+
+def test_bfloat16_is_close_and_leaves_the_weights_alone():
+    x, net = batch(200, 40), trained(n_layers=2).eval()
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    exact = net(*x)
+    logits = encoder.in_bfloat16(net)(*x)
+    assert logits.dtype == torch.float32
+    assert 0 < (logits - exact).abs().max() < 0.1 * exact.std()
+    assert len(logits.unique()) == len(exact.unique())  # not rounded to 8 bits
+    logits.sum().backward()
+    for key, value in net.state_dict().items():
+        assert torch.equal(value, before[key])
+    assert all(p.grad.dtype == torch.float32 for p in net.parameters() if p.grad is not None)
+    assert torch.equal(encoder.in_bfloat16(net, False)(*x), exact)
+
+
+def test_bfloat16_serves_a_steady_network():
+    x, net = batch(30, 40), encoder.steady(trained())
+    with torch.inference_mode():
+        exact = net(*x)
+        logits = encoder.in_bfloat16(net)(*x)
+        assert logits.dtype == torch.float64
+        assert 0 < (logits - exact).abs().max() < 0.1 * exact.std()
+
+
 # --- initialisation, optimizer, errors -----------------------------------------------------------
 
 

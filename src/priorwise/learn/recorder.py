@@ -9,16 +9,22 @@ from priorwise.learn.history_file import write_rows
 
 
 class Recorder(Protocol):
-    """Takes one row of metrics per epoch."""
+    """Takes one row of metrics per epoch, and some between."""
 
     def epoch(self, metrics: Mapping[str, float], step: int) -> None:
         """Record the metrics of epoch `step` (0-based)."""
+
+    def step(self, metrics: Mapping[str, float], step: int) -> None:
+        """Record metrics within an epoch, after so many steps of the training; quick."""
 
 
 class NullRecorder:
     """Records nothing: the ranks of a distributed training that do not own the run."""
 
     def epoch(self, metrics: Mapping[str, float], step: int) -> None:
+        """Drop the metrics."""
+
+    def step(self, metrics: Mapping[str, float], step: int) -> None:
         """Drop the metrics."""
 
 

@@ -8,6 +8,7 @@ from priorwise.phases.data import training_tables
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.resolve import FEW_LABELLED
 from priorwise.phases.spectra_fit import SpectraJob, train_and_log
+from priorwise.phases.spectra_rows import Table
 from priorwise.phases.training_options import TrainingOptions
 from priorwise.spectra.objective import Objective
 from priorwise.tracking.fingerprint import fingerprint
@@ -71,8 +72,8 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
         options=config,
         polarity=plan.polarity,
         objective=Objective("bce", pos_weight=config.pos_weight),
-        train=(tables["training"].uri, tables["training"].version),
-        validation=(tables["validation"].uri, tables["validation"].version),
+        train=Table.of(tables["training"]),
+        validation=Table.of(tables["validation"]),
         folder="",
     )
     train_and_log(job, plan, desk, track)

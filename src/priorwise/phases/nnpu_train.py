@@ -20,6 +20,7 @@ from priorwise.phases.lineage import (
 from priorwise.phases.prior_use import draw_sensitivity, log_priors
 from priorwise.phases.run_folder import HISTORY, working_folder
 from priorwise.phases.spectra_fit import SpectraJob, train_and_log
+from priorwise.phases.spectra_rows import Table
 from priorwise.phases.training_options import TrainingOptions
 from priorwise.pu.risk import CensoringForm, Scenario
 from priorwise.spectra.facts import TableFacts
@@ -208,8 +209,8 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
             pi={mode: prior.pi for mode, prior in plan.resolved.priors.items()},
             s={mode: prior.s for mode, prior in plan.resolved.priors.items()},
         ),
-        train=(tables["training"].uri, tables["training"].version),
-        validation=(tables["validation"].uri, tables["validation"].version),
+        train=Table.of(tables["training"]),
+        validation=Table.of(tables["validation"]),
         folder="",
         init=str(init),
     )

@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from priorwise.errors import BadInput, Interrupted
-from priorwise.learn.batches import KeyedBatches
 from priorwise.learn.loader import RowLoader
 from priorwise.learn.recorder import NullRecorder, Recorder
 from priorwise.learn.stopping import StopRequest
@@ -22,13 +21,12 @@ from priorwise.phases.run_folder import (
     working_folder,
 )
 from priorwise.phases.spectra_model import describe, log_spectra_model
+from priorwise.phases.spectra_rows import Table, order_of, rows_of
 from priorwise.phases.training_options import TrainingOptions
 from priorwise.plots.curves import training_curves
 from priorwise.spectra.checkpoint import read_checkpoint, save_network
 from priorwise.spectra.module import SpectraModule
 from priorwise.spectra.objective import Objective
-from priorwise.spectra.read_rows import load_rows
-from priorwise.store.tables import open_pinned
 from priorwise.tracking.fingerprint import file_sha256
 from priorwise.tracking.runs import RunTrack
 from priorwise.training.fit import FitPlan, FitResult, fit, processes
@@ -48,8 +46,8 @@ class SpectraJob:
     options: TrainingOptions
     polarity: str
     objective: Objective
-    train: tuple[str, int]  # uri, version
-    validation: tuple[str, int]
+    train: Table
+    validation: Table
     folder: str
     init: str = ""  # checkpoint to start from
     resume_from: str = ""
@@ -65,7 +63,7 @@ class SpectraJob:
         known = TrainingOptions.__dataclass_fields__
         options = TrainingOptions(**{k: v for k, v in values.pop("options").items() if k in known})
         objective = Objective(**values.pop("objective"))
-        train, validation = (tuple(values.pop(name)) for name in ("train", "validation"))
+        train, validation = (Table(*values.pop(name)) for name in ("train", "validation"))
         return cls(
             options=options,
             objective=objective,
@@ -80,16 +78,9 @@ def run_job(job: SpectraJob, recorder: Recorder, stop: StopRequest) -> FitResult
     options = job.options
     rank, world = int(os.environ.get("LOCAL_RANK", 0)), processes(options.devices)
     loaders = []
-    for (uri, version), shuffle in ((job.train, True), (job.validation, False)):
-        rows = load_rows(open_pinned(uri, version), job.polarity)
-        order = KeyedBatches(
-            len(rows),
-            options.batch_size,
-            seed=options.seed,
-            shuffle=shuffle,
-            rank=rank,
-            world_size=world,
-        )
+    for table, shuffle in ((job.train, True), (job.validation, False)):
+        rows = rows_of(table, job.polarity, options, world)
+        order = order_of(rows, options, shuffle, rank, world)
         loaders.append(RowLoader(rows, order, options.num_workers))
     network = {
         "d_model": options.d_model,
@@ -104,6 +95,7 @@ def run_job(job: SpectraJob, recorder: Recorder, stop: StopRequest) -> FitResult
         linear_lr=options.linear_lr,
         weight_decay=options.weight_decay,
         seed=options.seed,
+        bfloat16=options.precision == "bf16",
     )
     if job.init:
         architecture, state = read_checkpoint(Path(job.init))
@@ -120,6 +112,8 @@ def run_job(job: SpectraJob, recorder: Recorder, stop: StopRequest) -> FitResult
         resume_from=Path(job.resume_from) if job.resume_from else None,
         degenerate=job.objective.degenerate,
         degenerate_patience=options.degenerate_patience,
+        half_precision=options.precision == "auto",
+        log_every_n_steps=options.log_every_n_steps,
     )
     return fit(module, loaders[0], loaders[1], plan, recorder, stop)
 

@@ -1,6 +1,7 @@
 """The parameters that every spectra training has; their defaults are the guide's values."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from priorwise.errors import BadInput
 from priorwise.phases.checks import at_least, within
@@ -39,6 +40,19 @@ class TrainingOptions:
         AdamW's decoupled weight decay.
     instrument_embedding_dim : int
         Width of the embedding of the 22 settings.
+    length_window : int
+        Rows are sorted by their number of peaks within so many batches, so that little is padded;
+        each batch keeps the window's shares of both polarities and labels. 1 = batches drawn
+        independently, as published.
+    precision : {"auto", "32", "bf16"}
+        auto: single precision on a CPU, float16 with a scaled gradient on a GPU; bf16: bfloat16
+        where that is sound.
+    rows : {"memory", "packed", "streamed"}
+        Where the rows are while a model trains. packed: in files under .priorwise/packed, made
+        once for each table and mapped, for tables near or beyond the size of memory; streamed:
+        read from the table some windows at a time, and shuffled as blocks of rows.
+    log_every_n_steps : int
+        Steps between two values of train_loss_step in MLflow; 0 = none.
     num_workers : int
         Loader processes; 0 assembles batches in the training process.
     devices : int
@@ -66,6 +80,10 @@ class TrainingOptions:
     linear_lr: float = 1e-5
     weight_decay: float = 1e-3
     instrument_embedding_dim: int = 16
+    length_window: int = 64
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    rows: Literal["memory", "packed", "streamed"] = "memory"
+    log_every_n_steps: int = 50
     num_workers: int = 0
     devices: int = 0
     resume: str = ""
@@ -76,7 +94,8 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         for name in ("batch_size", "epochs", "patience", "n_layers", "instrument_embedding_dim"):
             at_least(name, getattr(self, name), 1)
-        for name in ("degenerate_patience", "num_workers", "devices", "seed"):
+        at_least("length_window", self.length_window, 1)
+        for name in ("degenerate_patience", "log_every_n_steps", "num_workers", "devices", "seed"):
             at_least(name, getattr(self, name), 0)
         if self.d_model < 8 or self.d_model % 8:
             raise BadInput(f"d_model: {self.d_model} (expected a multiple of 8: 8 heads)")

@@ -64,6 +64,10 @@ class PublishedHistory:
         write_rows(self.path, COLUMNS, rows, line_end="\n")
         self._then.epoch(metrics, step)
 
+    def step(self, metrics: Mapping[str, float], step: int) -> None:
+        """Hand on."""
+        self._then.step(metrics, step)
+
     def _rows(self) -> list[Row]:
         return read_rows(self.path).rows if self.path.exists() else []
 

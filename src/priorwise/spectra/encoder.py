@@ -8,6 +8,7 @@ last layer is read, so only token 0 is computed there.
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -140,6 +141,7 @@ class _SpectrumEncoder(nn.Module):
             layer, n_layers, enable_nested_tensor=False
         )
         self.precursor_mz_encoder = _FloatEncoder(d_model, 1e-3, 1e4)
+        self.low_precision = False
 
     def forward(self, mz: Tensor, intensity: Tensor, precursor_mz: Tensor) -> Tensor:
         rows = max(CPU_TOKENS // (mz.shape[1] + 1), 1)
@@ -149,15 +151,20 @@ class _SpectrumEncoder(nn.Module):
         return torch.cat([self._encode(*part) for part in parts])
 
     def _encode(self, mz: Tensor, intensity: Tensor, precursor_mz: Tensor) -> Tensor:
-        peaks = self.peak_encoder(mz, intensity)
-        precursor = self.precursor_mz_encoder(precursor_mz[:, None]).to(peaks.dtype)
-        x = torch.cat([precursor, peaks], dim=1)
         padding = functional.pad(mz + intensity == 0, (1, 0), value=False)
         *full, last = self.transformer_encoder.layers
-        for layer in full:
-            x = _transform(layer, x, _attend(layer.self_attn, x, padding))
+        with self._precision(mz.device.type):
+            peaks = self.peak_encoder(mz, intensity)
+            precursor = self.precursor_mz_encoder(precursor_mz[:, None]).to(peaks.dtype)
+            x = torch.cat([precursor, peaks], dim=1)
+            for layer in full:
+                x = _transform(layer, x, _attend(layer.self_attn, x, padding))
         x = x.to(last.linear1.weight.dtype)  # see `steady`
         return _transform(last, x[:, 0], _attend_from_first(last.self_attn, x, padding))
+
+    def _precision(self, device: str) -> AbstractContextManager[Any]:
+        # without bfloat16, what the trainer has chosen stays
+        return torch.autocast(device, torch.bfloat16) if self.low_precision else nullcontext()
 
 
 class _PeakEncoder(nn.Module):
@@ -222,6 +229,23 @@ def steady(network: SpectrumClassifier) -> SpectrumClassifier:
     for part in (last, *heads, network.fc_output):
         part.double()
     return network.eval()
+
+
+def in_bfloat16(network: SpectrumClassifier, wanted: bool = True) -> SpectrumClassifier:
+    """Have all layers but the last one and the heads computed in bfloat16, sums in float32.
+
+    These are nearly all of the work, and nothing rounds the logits: they stay apart as finely as
+    before, though each may be off by some hundredths.
+
+    Parameters
+    ----------
+    network : SpectrumClassifier
+        Changed in place; its weights are not.
+    wanted : bool
+        False: in float32 again.
+    """
+    network.spectrum_encoder.low_precision = wanted
+    return network
 
 
 def parameter_groups(

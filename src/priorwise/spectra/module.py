@@ -8,7 +8,12 @@ from lightning.pytorch import LightningModule
 from torch.nn import functional as F  # noqa: N812  (its usual name)
 
 from priorwise.pu.risk import pu_risk
-from priorwise.spectra.encoder import SpectrumClassifier, parameter_groups
+from priorwise.spectra.encoder import (
+    ADAMW_EPS,
+    SpectrumClassifier,
+    in_bfloat16,
+    parameter_groups,
+)
 from priorwise.spectra.objective import Objective
 from priorwise.spectra.rows import SpectraBatch
 from priorwise.spectra.validation import ValidationTally
@@ -29,6 +34,8 @@ class SpectraModule(LightningModule):
     objective : Objective
     encoder_lr, linear_lr, weight_decay : float
         AdamW, eps 1e-4, one learning rate for the encoder and one for the heads.
+    bfloat16 : bool
+        Train in bfloat16 (see `encoder.in_bfloat16`).
     seed : int
         Initial weights depend on it alone, and dropout of step n of epoch e on (seed, e, n), so
         that equal work gives equal weights: in any process, after any other, interrupted or not.
@@ -43,11 +50,12 @@ class SpectraModule(LightningModule):
         linear_lr: float,
         weight_decay: float,
         seed: int,
+        bfloat16: bool = False,
     ) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.network = SpectrumClassifier(**network)
+            self.network = in_bfloat16(SpectrumClassifier(**network), bfloat16)
         self.objective = objective
         self.rates = (encoder_lr, linear_lr, weight_decay)
         self.seed = seed
@@ -147,7 +155,7 @@ class SpectraModule(LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW as published: eps 1e-4, no schedule."""
         groups = parameter_groups(self.network, *self.rates)
-        return torch.optim.AdamW(groups, eps=1e-4)
+        return torch.optim.AdamW(groups, eps=ADAMW_EPS, fused=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Write the published form."""

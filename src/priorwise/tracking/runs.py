@@ -27,6 +27,7 @@ from priorwise.tracking.models import Models, log_model
 from priorwise.tracking.recorder import MlflowRecorder, send_metrics
 from priorwise.tracking.search import History
 from priorwise.tracking.secrets import scrub
+from priorwise.tracking.sender import Sender
 from priorwise.tracking.view import share_view
 
 SQLITE = "sqlite:///"
@@ -34,6 +35,10 @@ DEFAULT_STORE = f"{SQLITE}mlflow.db"
 #: a name MLflow made up itself ("gifted-ant-123"), as opposed to one a user chose
 RANDOM_NAME = re.compile(r"^[a-z]+-[a-z]+-\d+$")
 PARAM_CHARS = 6000
+#: metric that is recorded within epochs
+OF_STEPS = "train_loss_step"
+#: seconds for what is still on its way when a run fails or is stopped
+LAST_WORDS = 20.0
 #: tags that say how a run ended
 ENDING = frozenset({"exit.code", "exit.status", "exit.reason"})
 
@@ -52,6 +57,7 @@ class RunTrack:
         self.experiment_id = experiment_id
         self.history = History(client, experiment_id)
         self.models = Models(client, self.history)
+        self._sender = Sender(client, run_id)
 
     def tags(self, tags: Mapping[str, object]) -> None:
         """Set tags, in one request."""
@@ -132,8 +138,16 @@ class RunTrack:
             self.client.set_tag(self.run_id, "mlflow.runName", name)
 
     def recorder(self, history_csv: Path) -> MlflowRecorder:
-        """A recorder for epoch metrics."""
-        return MlflowRecorder(self.client, self.run_id, CsvHistory(history_csv))
+        """A recorder for the metrics of a training; `settle` waits until the server has them."""
+        known = -1
+        if OF_STEPS in self.client.get_run(self.run_id).data.metrics:
+            earlier = self.client.get_metric_history(self.run_id, OF_STEPS)
+            known = max(metric.step for metric in earlier)
+        return MlflowRecorder(self._sender, CsvHistory(history_csv), known)
+
+    def settle(self, timeout: float | None = None) -> None:
+        """Return when the server has all that was recorded, or after `timeout` seconds."""
+        self._sender.flush(timeout)
 
     @contextmanager
     def system_metrics(self, wanted: bool) -> Iterator[None]:
@@ -273,6 +287,7 @@ def _owned(
             }
         )
         yield track
+        track.settle()
         track.tags({"exit.code": 0, "exit.status": "FINISHED"})
         if not track.stands_in:
             track.tags({"complete": "true"})
@@ -296,6 +311,8 @@ def _owned(
 
 def _end(track: RunTrack, status: str, code: int, reason: str) -> None:
     try:
+        with suppress(Exception):
+            track.settle(LAST_WORDS)
         track.tags({"exit.code": code, "exit.status": status, "exit.reason": reason[:4000]})
         track.client.set_terminated(track.run_id, status)
     except Exception:  # the store may be what failed: the first error is the one to show

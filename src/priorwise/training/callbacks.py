@@ -113,6 +113,34 @@ class EpochReport(Callback):
         sys.stderr.flush()
 
 
+class StepReport(Callback):
+    """Records the training loss of every n-th step; never waits for a server.
+
+    Parameters
+    ----------
+    recorder : Recorder
+    every : int
+        Steps between two records; 0 = none.
+    """
+
+    def __init__(self, recorder: Recorder, every: int) -> None:
+        self._recorder, self._every = recorder, every
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Record the step that was taken."""
+        step = trainer.global_step
+        if self._every and step % self._every == 0 and trainer.is_global_zero:
+            loss = float(outputs["loss"].detach())
+            self._recorder.step({f"train_loss{OF_A_STEP}": loss}, step)
+
+
 class LastingEarlyStopping(EarlyStopping):
     """An `EarlyStopping` that remembers that it stopped.
 

@@ -22,6 +22,7 @@ from priorwise.training.callbacks import (
     EpochReport,
     LastingEarlyStopping,
     MovableCheckpoint,
+    StepReport,
     StopAtStep,
 )
 from priorwise.training.degenerate import DegenerateStop, Judge
@@ -62,6 +63,8 @@ class FitPlan:
         On a GPU: float16 with a scaled gradient.
     clip : float, optional
         Largest norm of the gradient.
+    log_every_n_steps : int
+        Steps between two records of the training loss; 0 = none.
     """
 
     epochs: int
@@ -76,6 +79,7 @@ class FitPlan:
     shown: tuple[str, ...] = SHOWN
     half_precision: bool = True
     clip: float | None = None
+    log_every_n_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,9 +139,10 @@ def fit(
     )
     patience = LastingEarlyStopping(plan.monitor, mode=mode, patience=plan.patience)
     report = EpochReport(recorder, plan.epochs, plan.monitor, mode, plan.shown)
+    steps = StepReport(recorder, plan.log_every_n_steps)
     watch = DegenerateStop(plan.degenerate or (lambda metrics: None), plan.degenerate_patience)
     at_step = StopAtStep(stop, folder / "last.ckpt")
-    trainer = _trainer(plan, [report, patience, watch, best, last, at_step])
+    trainer = _trainer(plan, [report, steps, patience, watch, best, last, at_step])
     try:
         with stop.deferred():
             trainer.fit(module, train, validation, ckpt_path=plan.resume_from, weights_only=True)

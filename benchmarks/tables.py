@@ -1,4 +1,4 @@
-"""How a part of the RNA benchmark shows what it found: a table, goals, files."""
+"""How a part of a benchmark shows what it found: a table, goals, files."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

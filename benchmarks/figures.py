@@ -1,4 +1,4 @@
-"""Figures of the RNA benchmark: curves over epochs, dots per line of a table."""
+"""Figures of the benchmarks: curves over epochs, dots per line of a table."""
 
 from collections.abc import Mapping, Sequence
 
