@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from benchmarks import rna, rna_ast, rna_data, rna_figures, rna_goals, rna_runs, rna_tables
+from benchmarks import figures, rna, rna_ast, rna_data, rna_goals, rna_runs, tables
 from benchmarks.rna_setting import Setting
 
 from priorwise.phases.rna_fit import RnaJob
@@ -242,13 +242,13 @@ def test_unknown_options_are_named(folder):
 
 
 def test_a_goal_is_reached_or_not():
-    goal = rna_tables.Goal("", 0.7, 0.68, 0.72)
+    goal = tables.Goal("", 0.7, 0.68, 0.72)
     assert goal.reached == "yes"
     assert replace(goal, value=0.72).reached == "stretch"
     assert replace(goal, value=0.679).reached == replace(goal, value=float("nan")).reached == "no"
-    assert rna_tables.Goal("", 1.79, 1.8, sign="<").reached == "yes"
-    assert rna_tables.Goal("", 1.8, 1.8, sign="<").reached == "no"
-    assert rna_tables.Goal("", 0.5).reached == ""
+    assert tables.Goal("", 1.79, 1.8, sign="<").reached == "yes"
+    assert tables.Goal("", 1.8, 1.8, sign="<").reached == "no"
+    assert tables.Goal("", 0.5).reached == ""
 
 
 def history(f1, **others):
@@ -325,7 +325,7 @@ def test_validation_is_that_of_the_training(folder, tmp_path):
 
 def test_numbers_are_readable_and_lines_without_groups_have_no_rules():
     table = pd.DataFrame({"line": ["a", "b"], "n": [1, 200], "x": [0.12345, 1234.5]})
-    assert rna_tables.shown(table).splitlines() == [
+    assert tables.shown(table).splitlines() == [
         "line  n    x",
         "-----------------",
         "a       1  0.1235",
@@ -335,5 +335,5 @@ def test_numbers_are_readable_and_lines_without_groups_have_no_rules():
 
 def test_figures_have_all_lines():
     table = pd.DataFrame({"line": ["a", "a", "b"], "x": [1.0, 2.0, 3.0]})
-    (axes,) = rna_figures.dots(table, "line", {"x": "x"}, "title", ours=["a"]).axes
+    (axes,) = figures.dots(table, "line", {"x": "x"}, "title", ours=["a"]).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]

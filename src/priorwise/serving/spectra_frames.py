@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from priorwise.errors import BadInput
 from priorwise.serving.frames import bad, require
@@ -49,6 +51,9 @@ def table_rows(frame: pd.DataFrame) -> SpectraRows:
         Naming the column and the first bad row (counted from 0).
     """
     require(frame, (*PEAK_COLUMNS, "precursor_mz", "instrument_settings"))
+    whole = _all_at_once(frame)
+    if whole is not None:
+        return whole
     peaks = [_peaks(frame, row, MAX_ROW_PEAKS) for row in range(len(frame))]
     settings = [
         _numbers(value, "instrument_settings", row)
@@ -64,6 +69,58 @@ def table_rows(frame: pd.DataFrame) -> SpectraRows:
             raise bad("instrument_settings", row, found, "one of them 1, the other 0")
     matrix = np.array(settings, dtype=np.float32).reshape(-1, N_SETTINGS)
     return _rows(peaks, matrix, _precursors(frame))
+
+
+def _all_at_once(frame: pd.DataFrame) -> SpectraRows | None:
+    """Sound rows through Arrow, several times as fast; None if one is not, or is unusual.
+
+    Going through the rows one by one then says which and why, or takes it after all.
+    """
+    numbers = pa.list_(pa.float64())
+    try:
+        lists = {
+            name: pa.array(frame[name].tolist(), numbers)
+            for name in (*PEAK_COLUMNS, "instrument_settings")
+        }
+        precursor = np.asarray(frame["precursor_mz"].to_numpy(), dtype=np.float64)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return None
+    if not len(frame) or any(x.null_count or x.flatten().null_count for x in lists.values()):
+        return None
+    sizes = {name: pc.list_value_length(x).to_numpy() for name, x in lists.items()}
+    values = {name: x.flatten().to_numpy() for name, x in lists.items()}
+    n_peaks = sizes["mz_array"]
+    sound = (
+        (n_peaks == sizes["intensity_array"]).all()
+        and (n_peaks >= 1).all()
+        and (n_peaks <= MAX_ROW_PEAKS).all()
+        and (sizes["instrument_settings"] == N_SETTINGS).all()
+        and all(_within(values[name], 0) for name in PEAK_COLUMNS)
+        and _within(values["instrument_settings"], -LARGEST)
+        and _within(precursor, 0)
+    )
+    if not sound:
+        return None
+    settings = values["instrument_settings"].reshape(-1, N_SETTINGS)
+    pair = np.sort(settings[:, [POLARITY_NEGATIVE, POLARITY_POSITIVE]], axis=1)
+    if (pair != (0, 1)).any():
+        return None
+    return SpectraRows(
+        {
+            "mz": values["mz_array"].astype(np.float32),
+            "intensity": values["intensity_array"].astype(np.float32),
+            "sizes": n_peaks.astype(np.int64),
+            "settings": settings.astype(np.float32),
+            "precursor_mz": precursor.astype(np.float32),
+            "s": np.zeros(len(frame), np.float32),
+            "row": np.arange(len(frame)),
+        }
+    )
+
+
+def _within(values: Floats, lowest: float) -> bool:
+    """Whether all are between `lowest` and the largest number that is fit for the network."""
+    return bool(((values >= lowest) & (values <= LARGEST)).all())  # NaN compares false
 
 
 def raw_rows(frame: pd.DataFrame, stats: SettingsStats | None) -> SpectraRows:
