@@ -92,35 +92,8 @@ def test_number_of_settings_is_the_schema_s():
 
 def published_model(d_model, n_layers, dropout=0.3):
     """The published network out of depthcharge's own parts."""
-    encoders = pytest.importorskip("depthcharge.encoders", reason="needs the `bench` extra")
-    transformers = pytest.importorskip("depthcharge.transformers")
-
-    class Spectrum(transformers.SpectrumTransformerEncoder):
-        def __init__(self):
-            super().__init__(d_model=d_model, n_layers=n_layers, dropout=dropout)
-            self.precursor_mz_encoder = encoders.FloatEncoder(d_model)
-
-        def global_token_hook(self, mz_array, intensity_array, precursor_mz, **_):
-            return self.precursor_mz_encoder(precursor_mz[:, None])[:, 0]
-
-    class Classifier(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.spectrum_encoder = Spectrum()
-            self.fc_instrument_1 = nn.Linear(22, 64)
-            self.fc_instrument_2 = nn.Linear(64, 16)
-            self.fc_combined = nn.Linear(d_model + 16, d_model)
-            self.fc_output = nn.Linear(d_model, 1)
-            self.drop = nn.Dropout(dropout)
-
-        def forward(self, mz, intensity, settings, precursor_mz):
-            tokens, _ = self.spectrum_encoder(mz, intensity, precursor_mz=precursor_mz)
-            settings = self.drop(self.fc_instrument_1(settings).relu())
-            settings = self.fc_instrument_2(settings).relu()
-            combined = torch.cat([tokens[:, 0], settings], dim=-1)
-            return self.fc_output(self.drop(self.fc_combined(combined).relu()))[:, 0]
-
-    return Classifier()
+    baseline = pytest.importorskip("benchmarks.baseline", reason="needs the `bench` extra")
+    return baseline.PublishedNetwork(d_model, n_layers, dropout)
 
 
 @pytest.mark.parametrize(("d_model", "n_layers"), [(128, 2), (64, 1), (64, 3)])

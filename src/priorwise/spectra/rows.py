@@ -63,6 +63,15 @@ class SpectraRows:
     def __len__(self) -> int:
         return len(self.s)
 
+    def take(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> "SpectraRows":
+        """These rows, in this order; peaks are shared, not copied."""
+        index = torch.as_tensor(indices, dtype=torch.int64)
+        part = SpectraRows.__new__(SpectraRows)
+        vars(part).update(mz=self.mz, intensity=self.intensity)
+        for name in ("sizes", "starts", "settings", "precursor_mz", "s", "row", "positive"):
+            setattr(part, name, getattr(self, name)[index])
+        return part
+
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Peaks per row."""
