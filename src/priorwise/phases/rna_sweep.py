@@ -31,6 +31,8 @@ SHOWN = (
 class RnaSweep:
     """Parameters of `rna_sweep`; all others are those of the recipe's section rna_pretrain.
 
+    The focal loss is on, whatever the recipe says.
+
     Attributes
     ----------
     data : str
@@ -98,6 +100,7 @@ def prepare(config: RnaSweep, desk: Desk) -> Plan:
 def _training(config: RnaSweep, alpha: float, weight: float, desk: Desk) -> RnaPretrain:
     given = [f"--data={config.data}", f"--seed={config.seed}"]
     varied = [f"--focal_alpha={alpha!r}", f"--pair_loss_weight={weight!r}"]
+    varied.append("--use_focal_loss_for_pairs=true")  # without it every alpha is the same
     return parse("rna_pretrain", RnaPretrain, desk.recipe, [*given, *varied])
 
 
