@@ -41,13 +41,20 @@ def left_by(place, run):
         "history": place.artifact(run, "history.csv").read_text(),
         "best": place.checkpoint(run).name,
         "metrics": dict(run.data.metrics),
+        "steps": steps_of(place, run),
         "last weights": last["state_dict"],
         "best weights": best["state_dict"],
     }
 
 
+def steps_of(place, run):
+    """Losses recorded within epochs, each once."""
+    recorded = place.client.get_metric_history(run.info.run_id, "train_loss_step")
+    return sorted((metric.step, metric.value) for metric in recorded)
+
+
 def assert_same(found, expected):
-    for name in ("history", "best", "metrics"):
+    for name in ("history", "best", "metrics", "steps"):
         assert found[name] == expected[name], name
     for which in ("last weights", "best weights"):
         assert found[which].keys() == expected[which].keys()
@@ -61,6 +68,7 @@ def undisturbed(empty_store, simulated, tmp_path_factory):
     assert place.phase("bce_pretrain", epochs=EPOCHS).code == 0
     left = left_by(place, place.run("bce_pretrain"))
     assert len(left["history"].splitlines()) == 1 + EPOCHS
+    assert [step for step, _ in left["steps"]] == list(range(3, EPOCHS * STEPS + 1, 3))
     return left
 
 

@@ -11,6 +11,7 @@ from priorwise.phases.data import read_table
 from priorwise.phases.desk import WORK_FOLDER, Desk, Plan, say
 from priorwise.phases.logged_model import find_model
 from priorwise.spectra.checkpoint import load_network
+from priorwise.spectra.encoder import in_bfloat16
 from priorwise.spectra.read_rows import load_rows
 from priorwise.spectra.saved_model import read_description
 from priorwise.spectra.scoring import add_metadata, predictions
@@ -35,6 +36,8 @@ class Predict:
         both, positive or negative (the guide's 1 or 0); a BCE model knows one only.
     fetch_metadata : bool
         Add usi, mzml_filepath and scan_number.
+    precision : {"32", "bf16"}
+        bf16: bfloat16 where that is sound, faster; probabilities differ by about a hundredth.
     seed : int
         Accepted as in every phase; prediction is not random.
     config : str
@@ -48,6 +51,7 @@ class Predict:
     table: str = "validation_data"
     polarity: Literal["both", "positive", "negative", "1", "0"] = "positive"
     fetch_metadata: bool = False
+    precision: Literal["32", "bf16"] = "32"
     seed: int = 1
     config: str = ""
     out: str = ""
@@ -89,7 +93,8 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     """Score, write the CSV, keep it on the run."""
     config, facts = plan.config, plan.tables[plan.config.table]
     pinned = open_pinned(facts.uri, facts.version)
-    scores = predictions(load_network(plan.resolved), load_rows(pinned, plan.polarity))
+    network = in_bfloat16(load_network(plan.resolved), config.precision == "bf16")
+    scores = predictions(network, load_rows(pinned, plan.polarity))
     left_out = facts.n_rows() - len(scores)
     if left_out:
         say(f"{left_out} rows of the other polarity are left out (polarity=both scores all)")
