@@ -202,20 +202,19 @@ def affordable(job: RnaJob, seconds: float) -> int:
         return job.options.num_epochs
     rng = np.random.default_rng(0)
     chosen = np.sort(rng.permutation(len(job.train))[:TRIAL])
-    judged = np.sort(rng.permutation(len(job.validation))[: TRIAL // 4])
-    train_rows, validation_rows = job.train.take(chosen), job.validation.take(judged)
+    train_rows = job.train.take(chosen)
     trial_options = replace(job.options, num_epochs=1, warmup_steps=0)
     with scratch() as folder:
         trial = replace(
             job,
             options=trial_options,
             train=train_rows,
-            validation=validation_rows,
             folder=folder,
         )
+        trial.sources()  # folds its sequences: no part of an epoch
         done = train(trial)
-    judging = max(done.wall - done.seconds, 0) / len(judged)
-    epoch = done.seconds * len(job.train) / TRIAL + judging * len(job.validation)
+    judging = max(done.wall - done.seconds, 0)  # all of it: what a trial costs once is not scaled
+    epoch = done.seconds * len(job.train) / TRIAL + judging
     return max(1, min(job.options.num_epochs, int(seconds / epoch)))
 
 
