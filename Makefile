@@ -15,7 +15,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo demo-rna lint test test-all screenshots bench-demo bench-priors bench-serving bench-rna clean
+.PHONY: help setup demo demo-rna lint test test-all screenshots bench bench-demo bench-priors bench-serving bench-rna clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,11 @@ test-all: lint ## lint, then every test
 
 screenshots: setup ## the pictures of the UI that the README shows, from the demo's recipe (needs chromium)
 	PATH="$(BIN):$$PATH" PRIORWISE_SCREENSHOTS=docs/ui "$(BIN)/python" -m pytest tests/ui --timeout 3000
+
+# Ratios to the published approach, in turns in one process; some of it needs the `bench` extra.
+bench: export OMP_WAIT_POLICY = PASSIVE
+bench: setup ## speed and memory of the spectra pipeline beside the published approach (an hour)
+	"$(BIN)/python" -m benchmarks.speed
 
 bench-demo: export OMP_NUM_THREADS = 1
 bench-demo: setup ## what the demo recipe reaches over three seeds, against the simulation's truth

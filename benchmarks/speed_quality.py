@@ -2,8 +2,9 @@
 
 nnPU trainings (censoring risk, true priors) on one simulated data set, the demo's network and
 rates; for each seed three of them with the same first weights: rows drawn independently, length
-buckets, and length buckets in bfloat16. Judged on Test Set 3: accuracy against the truth that the simulation
-knows, and proxy F1. Each difference from the first comes with its paired 95 % interval (Student).
+buckets, and length buckets in bfloat16. Judged on Test Set 3: accuracy against the truth that the
+simulation knows, and proxy F1. Each difference from the first comes with its paired 95 % interval
+(Student).
 """
 
 import tempfile

@@ -106,3 +106,14 @@ def test_strata_are_polarity_and_label(table):
     rows = load_rows(table)
     for row in range(0, N, 7):
         assert rows.strata[row] == 2 * bool(rows.positive[row]) + int(rows.s[row])
+
+
+def test_an_order_survives_the_sending_of_its_rows(table):
+    """Tensors move to shared memory when they are sent: whoever looks at them must not stay."""
+    rows = load_rows(table)
+    order = order_of(rows)
+    expected = [indices.tolist() for indices in order]
+    for name in ("sizes", "starts", "mz"):
+        getattr(rows, name).share_memory_()
+        getattr(rows, name).fill_(0)
+    assert [indices.tolist() for indices in order] == expected

@@ -221,7 +221,7 @@ class KeyedBatches:
 def _of_rows(name: str, values: ArrayLike | None, n_rows: int) -> NDArray[Any] | None:
     if values is None:
         return None
-    array = np.asarray(values)
+    array = np.array(values)
     if array.shape != (n_rows,):
         raise ValueError(f"{name}: expected shape ({n_rows},), got {array.shape}")
     return array

@@ -75,7 +75,8 @@ class SpectraRows:
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Peaks per row."""
-        lengths: npt.NDArray[np.int64] = self.sizes.numpy()
+        # a copy: tensors that are sent to loader processes move, and a view would stay behind
+        lengths: npt.NDArray[np.int64] = self.sizes.numpy().copy()
         return lengths
 
     @property
