@@ -3,6 +3,7 @@
     python -m benchmarks.speed [PART...] [--out outputs/speed] [--rounds 5] [--quick] ...
 
     loader     shuffled batches ready for the network; padding
+    storage    bytes of a table
     step       training steps: same batches, length buckets, bfloat16; and the floor
     inference  predictions
     pyfunc     what the served model adds to each row
@@ -28,6 +29,7 @@ from benchmarks import (
     speed_scaling,
     speed_serving,
     speed_step,
+    speed_storage,
     speed_tracking,
 )
 from benchmarks.report import cores
@@ -36,6 +38,7 @@ from benchmarks.tables import Report
 
 PARTS: dict[str, Callable[[Setting], Report]] = {
     "loader": speed_loader.run,
+    "storage": speed_storage.run,
     "step": speed_step.run,
     "inference": speed_step.run_inference,
     "pyfunc": speed_serving.run,

@@ -28,10 +28,11 @@ def peak_counts(rng: np.random.Generator, n: int) -> np.ndarray:
 def write(uri: Path, n_rows: int, seed: int) -> None:
     """Write a table of the published form, unless it is there."""
     if not uri.exists():
-        write_table(str(uri), SPECTRA_SCHEMA, _batches(n_rows, seed), rows_per_file=50_000)
+        write_table(str(uri), SPECTRA_SCHEMA, batches(n_rows, seed), rows_per_file=50_000)
 
 
-def _batches(n_rows: int, seed: int, size: int = 4096) -> Iterator[pa.RecordBatch]:
+def batches(n_rows: int, seed: int, size: int = 4096) -> Iterator[pa.RecordBatch]:
+    """The rows of a table."""
     rng = np.random.default_rng(seed)
     for first in range(0, n_rows, size):
         n = min(size, n_rows - first)

@@ -18,6 +18,7 @@ from tests.spectra.generated_runs import (
 )
 
 from priorwise.errors import BadInput
+from priorwise.spectra.facts import inspect
 from priorwise.spectra.ingest import build as ingest
 from priorwise.spectra.ingest.inputs import assign_tables, dataset_id_of, find_runs
 from priorwise.spectra.schema import SPECTRA_SCHEMA
@@ -91,6 +92,17 @@ def with_setting(values):
         terms = "" if value is None else term("charge state", value)
         scans.append(MadeScan(number, level=2, ms1=1, ion_terms=terms))
     return scans
+
+
+def test_peaks_of_an_ms1_scan_are_stored_once_unless_wanted_otherwise(runs, tmp_path):
+    for ms1 in ("shared", "repeated"):
+        build(runs, tmp_path / ms1, ms1=ms1)
+    assert rows(tmp_path / "shared" / "train_data") == rows(tmp_path / "repeated" / "train_data")
+    assert not (tmp_path / "repeated" / "train_data_ms1").exists()
+    found = inspect(str(tmp_path / "shared"), "train_data")[1]
+    assert found.digest == inspect(str(tmp_path / "repeated"), "train_data")[1].digest
+    peaks = rows(tmp_path / "shared" / "train_data_ms1")
+    assert len(peaks) == 1  # the MS1 scans of these runs are all alike
 
 
 def test_z_scores_come_from_the_training_rows_only(tmp_path):
@@ -255,6 +267,7 @@ def test_same_input_same_rows(runs, tmp_path):
 
 BUILD = """
 import sys
+from priorwise.spectra.facts import inspect
 from priorwise.spectra.ingest import build as ingest
 
 def status(key):

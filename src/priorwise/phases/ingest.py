@@ -38,6 +38,9 @@ class Ingest:
         Peaks kept of an MS1 scan.
     min_rel_intensity : float
         Peaks below this fraction of the base peak are dropped.
+    ms1 : {"shared", "repeated"}
+        shared: the peaks of an MS1 scan are stored once for all its rows; repeated: in each row,
+        as published, for programs other than this one. All phases read both alike.
     seed : int
         Accepted as in every phase; ingesting is not random.
     config : str
@@ -53,6 +56,7 @@ class Ingest:
     bad_rows: Literal["refuse", "drop"] = "refuse"
     max_peaks: int = 400
     min_rel_intensity: float = 0.01
+    ms1: Literal["shared", "repeated"] = "shared"
     seed: int = 1
     config: str = ""
     out: str = ".priorwise/ingested"
@@ -91,6 +95,7 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
             bad_rows=config.bad_rows,
             max_peaks=config.max_peaks,
             min_rel_intensity=config.min_rel_intensity,
+            ms1=config.ms1,
         )
     say(files_table(report).to_string(index=False))
     for warning in report.warnings:

@@ -4,7 +4,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from priorwise.errors import BadInput
+from priorwise.store.shared import SharedColumns, Sharing, parts
 
 #: MLflow refuses dataset digests over 36 characters
 DIGEST_CHARS = 32
@@ -29,11 +30,13 @@ class PinnedTable:
     uri: str
     version: int
     dataset: lance.LanceDataset
+    shared: SharedColumns | None = None
 
     @property
     def schema(self) -> pa.Schema:
-        """Columns and types."""
-        return self.dataset.schema
+        """Columns and types, shared ones as if they were repeated."""
+        schema: pa.Schema = self.dataset.schema
+        return schema if self.shared is None else self.shared.schema(schema)
 
     @property
     def written(self) -> str:
@@ -100,13 +103,14 @@ def open_pinned(uri: str, version: int | None = None) -> PinnedTable:
         uri = str(path.resolve())
     try:
         dataset = lance.dataset(uri, version=version, storage_options=storage_options(uri))
+        shared = SharedColumns.of(dataset, uri, storage_options(uri))
     except (ValueError, OSError) as error:
         wanted = "newest version" if version is None else f"version {version}"
         hint = "; are credentials, region and endpoint set?" if is_remote(uri) else ""
         raise BadInput(
             f"{uri}: cannot open {wanted} of the table ({_first_line(error)}{hint})"
         ) from error
-    return PinnedTable(uri, int(dataset.version), dataset)
+    return PinnedTable(uri, int(dataset.version), dataset, shared)
 
 
 def scan(
@@ -130,16 +134,19 @@ def scan(
     BadInput
         If a fragment is missing, truncated or otherwise unreadable.
     """
+    shared = table.shared
+    physical = columns if shared is None else shared.physical(columns)
     try:
-        yield from table.dataset.scanner(
-            columns=list(columns) if columns is not None else None,
+        for batch in table.dataset.scanner(
+            columns=list(physical) if physical is not None else None,
             batch_size=SCAN_ROWS,
             batch_readahead=2,
             fragment_readahead=1,
             scan_in_order=True,
             offset=first,
             limit=None if end is None else end - (first or 0),
-        ).to_batches()
+        ).to_batches():
+            yield batch if shared is None else shared.joined(batch, columns)
     except (OSError, ValueError, pa.ArrowInvalid) as error:
         raise BadInput(
             f"{table.uri}: version {table.version} cannot be read whole ({_first_line(error)})"
@@ -245,6 +252,44 @@ def write_table(
         shutil.rmtree(staging, ignore_errors=True)
         raise
     return version
+
+
+def write_shared_table(
+    uri: str,
+    schema: pa.Schema,
+    batches: Callable[[], Iterable[pa.RecordBatch]],
+    sharing: Sharing,
+    rows_per_file: int = ROWS_PER_FILE,
+) -> int:
+    """Write a table of which some columns are stored once for neighbouring rows that share them.
+
+    It reads like one that repeats them, and has the same digest.
+
+    Parameters
+    ----------
+    uri : str
+    schema : pyarrow.Schema
+        With the shared columns.
+    batches : callable
+        The same rows at each of two calls.
+    sharing : Sharing
+    rows_per_file : int
+
+    Returns
+    -------
+    int
+        The version written.
+
+    Raises
+    ------
+    BadInput
+        As `write_table`.
+    """
+    other = f"{uri.rstrip('/')}{sharing.ending}"
+    shared = parts(batches(), sharing, True)
+    version = write_table(other, sharing.shared_schema(schema), shared, rows_per_file)
+    rest = parts(batches(), sharing, False)
+    return write_table(uri, sharing.split_schema(schema, version), rest, rows_per_file)
 
 
 def _write(

@@ -34,12 +34,16 @@ from priorwise.spectra.ingest.streams import byte_bar
 from priorwise.spectra.preprocess import MAX_PEAKS, MIN_REL_INTENSITY, check_peak_options
 from priorwise.spectra.schema import SPECTRA_SCHEMA
 from priorwise.spectra.settings import STATS_FILE, STATS_METADATA, RunningStats, SettingsStats
-from priorwise.store.tables import is_remote, write_table
+from priorwise.store.shared import Sharing
+from priorwise.store.tables import is_remote, write_shared_table, write_table
 
 REPORT_FILE = "ingest_report.json"
 _STAGING = ".partial-ingest-"
 
 Progress = Callable[[int], object]
+
+#: how a table that `ingest` writes stores the peaks of an MS1 scan once for all MS2 scans after it
+SHARED_MS1 = Sharing(("mz_array", "intensity_array"), reference="ms1_row", ending="_ms1")
 
 
 def build(
@@ -52,6 +56,7 @@ def build(
     bad_rows: str = "refuse",
     max_peaks: int = MAX_PEAKS,
     min_rel_intensity: float = MIN_REL_INTENSITY,
+    ms1: str = "shared",
     max_decompressed_bytes: int | None = None,
     progress: Progress | None = None,
 ) -> IngestReport:
@@ -75,6 +80,9 @@ def build(
         "refuse" or "drop": see `ingest.pairs.iter_pairs`.
     max_peaks, min_rel_intensity
         See `preprocess.preprocess_ms1`.
+    ms1 : str
+        "shared": the peaks of an MS1 scan are stored once for all its rows, in the sidecar
+        `_ms1`; "repeated": in each row, as published. Both read alike.
     max_decompressed_bytes : int, optional
         Bound on each gzip file: see `ingest.streams.ByteStream`.
     progress : callable, optional
@@ -161,7 +169,7 @@ def build(
         )
         finished = staging / "out"
         for table, spool in spools.items():
-            _write(finished / table, spool, stats)
+            _write(finished / table, spool, stats, ms1 == "shared")
         (finished / STATS_FILE).write_text(stats.to_json(), encoding="utf-8")
         (finished / REPORT_FILE).write_text(report.to_json(), encoding="utf-8")
         try:
@@ -207,10 +215,19 @@ def _stats(spools: dict[str, Spool]) -> SettingsStats:
     return everything.result("all rows")
 
 
-def _write(place: Path, spool: Spool, stats: SettingsStats) -> None:
+def _write(place: Path, spool: Spool, stats: SettingsStats, shared: bool) -> None:
     schema = SPECTRA_SCHEMA.with_metadata({STATS_METADATA: stats.to_json().encode()})
     # small fragments: the writer holds one in memory
-    write_table(str(place), schema, spool.table(schema, stats), rows_per_file=4096)
+    if shared:
+        write_shared_table(
+            str(place),
+            schema,
+            lambda: spool.table(schema, stats),
+            SHARED_MS1,
+            rows_per_file=4096,
+        )
+    else:
+        write_table(str(place), schema, spool.table(schema, stats), rows_per_file=4096)
     write_table(f"{place}_missing", MISSING_SCHEMA, spool.missing())
     write_table(f"{place}_labels", LABELS_SCHEMA, spool.labels())
     (place.parent / STATS_FILE).write_text(stats.to_json(), encoding="utf-8")
