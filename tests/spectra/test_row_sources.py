@@ -81,7 +81,7 @@ def test_each_block_is_read_once_an_epoch(table, monkeypatch):
 
     def counted(pinned, columns, first, end):
         read.append(first)
-        return scan(pinned, columns, first, end)
+        return scan(pinned, columns, first=first, end=end)
 
     monkeypatch.setattr("priorwise.spectra.streamed_rows.scan", counted)
     order = order_of(streamed, block=BLOCK)

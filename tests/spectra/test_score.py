@@ -285,7 +285,9 @@ def table_with(tmp_path, changes):
     import pyarrow as pa
 
     write_mzml(tmp_path / "x.mzML", cycles(1, len(changes)))
-    ingest.build(str(tmp_path / "x.mzML"), str(tmp_path / "d"), progress=lambda n: None)
+    ingest.build(
+        str(tmp_path / "x.mzML"), str(tmp_path / "d"), ms1="repeated", progress=lambda n: None
+    )
     whole = lance.dataset(str(tmp_path / "d" / "train_data")).to_table()
     rows = whole.to_pylist()
     for row, change in zip(rows, changes, strict=True):

@@ -56,8 +56,8 @@ def both(folder, groups, **more):
     return open_pinned(str(folder / "repeated")), open_pinned(str(folder / "once"))
 
 
-def read(pinned, *args):
-    found = list(scan(pinned, *args))
+def read(pinned, columns=None, first=None, end=None):
+    found = list(scan(pinned, columns, first=first, end=end))
     return pa.Table.from_batches(found).to_pylist() if found else []
 
 

@@ -398,6 +398,7 @@ def test_epochs_go_to_the_csv_and_to_the_server(track, tmp_path):
     recorder = track.recorder(tmp_path / "history.csv")
     recorder.epoch({"train_loss": 0.5, "val_recall": 0.25}, 0)
     recorder.epoch({"train_loss": float("inf"), "val_recall": 0.5}, 1)
+    track.settle()
     lines = (tmp_path / "history.csv").read_text().split()
     assert lines == ["epoch,train_loss,val_recall", "0,0.5,0.25", "1,inf,0.5"]
     history = track.client.get_metric_history(track.run_id, "val_recall")
@@ -411,8 +412,9 @@ def test_epoch_is_on_disk_before_the_server_is_asked(track, tmp_path, monkeypatc
         raise MlflowException("the store is gone")
 
     monkeypatch.setattr(MlflowClient, "log_batch", dead)
+    track.recorder(tmp_path / "history.csv").epoch({"train_loss": 0.5}, 0)
     with pytest.raises(MlflowException):
-        track.recorder(tmp_path / "history.csv").epoch({"train_loss": 0.5}, 0)
+        track.settle()
     assert "0,0.5" in (tmp_path / "history.csv").read_text()
 
 

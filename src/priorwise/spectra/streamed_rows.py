@@ -77,7 +77,7 @@ class StreamedRows:
         for block in missing:
             first, last = self._row[[block * self._block, self._last(block)]].tolist()
             parts, at = [], first
-            for batch in scan(self._pinned, MODEL_COLUMNS, first, last + 1):
+            for batch in scan(self._pinned, MODEL_COLUMNS, first=first, end=last + 1):
                 parts.append(columns_of(batch, self._polarity, at))
                 at += batch.num_rows
             self._blocks[block] = SpectraRows(joined(iter(parts)))

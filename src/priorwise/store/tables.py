@@ -116,6 +116,8 @@ def open_pinned(uri: str, version: int | None = None) -> PinnedTable:
 def scan(
     table: PinnedTable,
     columns: Sequence[str] | None = None,
+    batch_rows: int = SCAN_ROWS,
+    *,
     first: int | None = None,
     end: int | None = None,
 ) -> Iterator[pa.RecordBatch]:
@@ -126,6 +128,8 @@ def scan(
     table : PinnedTable
     columns : sequence of str, optional
         Read only these.
+    batch_rows : int
+        Rows of a batch, at most.
     first, end : int, optional
         Read only the rows `first` to `end` - 1.
 
@@ -139,7 +143,7 @@ def scan(
     try:
         for batch in table.dataset.scanner(
             columns=list(physical) if physical is not None else None,
-            batch_size=SCAN_ROWS,
+            batch_size=batch_rows,
             batch_readahead=2,
             fragment_readahead=1,
             scan_in_order=True,
