@@ -5,15 +5,18 @@ a folder of another name and renamed, so whoever is killed meanwhile, or makes t
 same time, does no harm. It is keyed by the digest of what it holds: it is right or it is not there.
 """
 
+import glob
 import json
 import os
 import shutil
+import socket
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from priorwise.errors import BadInput
@@ -47,7 +50,7 @@ def pack(folder: Path, chunks: Iterable[Mapping[str, NDArray[Any]]]) -> Path:
     """
     if is_packed(folder):
         return folder
-    partial = folder.parent / f"{_PARTIAL}{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    partial = folder.parent / f"{_of_this_host()}{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
         partial.mkdir(parents=True)
         _forget_the_killed(folder.parent)
@@ -56,11 +59,13 @@ def pack(folder: Path, chunks: Iterable[Mapping[str, NDArray[Any]]]) -> Path:
             json.dump(header, stream)
             stream.flush()
             os.fsync(stream.fileno())
-        shutil.rmtree(folder, ignore_errors=True)  # what is there is no whole pack
+        if is_packed(folder):  # somebody was quicker, and may be reading it
+            return folder
+        shutil.rmtree(folder, ignore_errors=True)
         try:
             partial.rename(folder)
         except OSError:
-            if not is_packed(folder):  # else somebody was quicker
+            if not is_packed(folder):
                 raise
     except OSError as error:
         raise BadInput(f"{folder}: cannot be written ({error.strerror or error})") from error
@@ -131,9 +136,14 @@ def _n_bytes(form: dict[str, Any]) -> int:
     return int(np.prod(form["shape"], dtype=np.int64)) * np.dtype(form["dtype"]).itemsize
 
 
+def _of_this_host() -> str:
+    """What folders that are being filled begin with; other hosts may share the disk."""
+    return f"{_PARTIAL}{socket.gethostname()}-"
+
+
 def _forget_the_killed(folder: Path) -> None:
-    """Remove what processes left that are no more."""
-    for left in folder.glob(f"{_PARTIAL}*"):
-        owner = left.name.removeprefix(_PARTIAL).partition("-")[0]
-        if owner.isdecimal() and not Path("/proc", owner).exists() and Path("/proc").is_dir():
+    """Remove what processes of this host left that are no more."""
+    for left in folder.glob(f"{glob.escape(_of_this_host())}*"):
+        owner = left.name.removeprefix(_of_this_host()).partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
             shutil.rmtree(left, ignore_errors=True)
