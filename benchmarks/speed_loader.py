@@ -14,7 +14,7 @@ from priorwise.learn.batches import KeyedBatches
 from priorwise.phases.spectra_rows import Table, order_of, rows_of
 from priorwise.phases.training_options import TrainingOptions
 
-BATCH, BASELINE_BATCHES = 256, 10
+BATCH, WINDOW, BASELINE_BATCHES = 256, 64, 10
 BASELINE = "published: take, to_pydict, tensors"
 LINES = {"memory": "ours, in memory", "packed": "ours, packed", "streamed": "ours, streamed"}
 
@@ -75,7 +75,7 @@ def _published(uri: str) -> Callable[[int], Turn]:
 
 
 def _ours(kind: str, uri: Path, setting: Setting) -> Callable[[int], Turn]:
-    options = TrainingOptions(rows=kind, batch_size=BATCH, seed=setting.seed)
+    options = TrainingOptions(rows=kind, batch_size=BATCH, length_window=WINDOW, seed=setting.seed)
     rows = rows_of(Table(str(uri), 1, uri.parent.name), "both", options, 1)
     order: KeyedBatches = order_of(rows, options, True, 0, 1)
 

@@ -80,6 +80,7 @@ def _ours(train: Path, validation: Path) -> list[str]:
         "prior_neg": 0.28,
         "init_from": "none",
         "epochs": 1,
+        "length_window": 64,
     }
     flags = [text for name, value in given.items() for text in (f"--{name}", str(value))]
     return ["-P", "entry_points/nnpu_train.py", *flags]

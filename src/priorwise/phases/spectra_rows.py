@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from priorwise.learn.batches import KeyedBatches
 from priorwise.phases.desk import WORK_FOLDER
 from priorwise.phases.training_options import TrainingOptions
@@ -65,8 +67,9 @@ def order_of(
         shuffle=shuffle,
         window=window,
         block=block,
-        lengths=rows.lengths,
-        strata=rows.strata if shuffle and window > 1 else None,
+        # rows that are all alike stay as drawn
+        lengths=rows.lengths if options.length_window > 1 else np.zeros(len(rows)),
+        strata=rows.strata if shuffle and options.length_window > 1 else None,
         rank=rank,
         world_size=world_size,
     )

@@ -80,7 +80,7 @@ class TrainingOptions:
     linear_lr: float = 1e-5
     weight_decay: float = 1e-3
     instrument_embedding_dim: int = 16
-    length_window: int = 64
+    length_window: int = 1
     precision: Literal["auto", "32", "bf16"] = "auto"
     rows: Literal["memory", "packed", "streamed"] = "memory"
     log_every_n_steps: int = 50
