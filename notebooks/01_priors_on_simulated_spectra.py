@@ -126,8 +126,8 @@ numbers.head(14)
 # %%
 def peaks_of(row: int) -> tuple[np.ndarray, np.ndarray]:
     """m/z and square-root intensity of a row's MS1 scan."""
-    start, end = train.offsets[row : row + 2].tolist()
-    return train.mz[start:end].numpy(), train.intensity[start:end].numpy()
+    here = slice(int(train.starts[row]), int(train.starts[row] + train.sizes[row]))
+    return train.mz[here].numpy(), train.intensity[here].numpy()
 
 
 figure, axes = plt.subplots(figsize=(8, 3), layout="constrained")

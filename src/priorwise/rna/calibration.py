@@ -25,7 +25,7 @@ PENALTIES = (0.0, 0.05, 0.1, 0.2, 0.3)
 #: one threshold for all sequences, or one that falls to nothing with the doubt: values between them
 #: are no better on VL0 and CUT, and theory knows no reason for them (see `Decoder`)
 DISCOUNTS = (0.0, 1.0)
-THRESHOLDS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
+THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 
 
 class Judged(NamedTuple):

@@ -12,7 +12,7 @@ from priorwise.rna.schema import CUT
 from priorwise.rna.scoring import StrictScores
 
 #: thresholds that are tried after each epoch; the kept model's is chosen from a finer grid
-TRIED = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+TRIED = (0.2, 0.3, 0.4, 0.5, 0.6)
 
 
 @dataclass
