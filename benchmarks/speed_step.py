@@ -45,18 +45,18 @@ class Batched:
 
     def __init__(self, rows: SpectraRows, setting: Setting) -> None:
         self._lengths, self._strata, self._seed = rows.lengths, rows.strata, setting.seed
-        self._size = 32 if setting.quick else BATCH
+        self.size = 32 if setting.quick else BATCH
         self._n = len(rows)
 
     def __call__(self, number: int) -> tuple[Batches, Batches]:
         rng = np.random.default_rng([self._seed, number])
-        window = rng.permutation(self._n)[: self._size * WINDOW]
-        whole = len(window) // self._size
-        window = window[: whole * self._size]
-        drawn = [window[k * self._size : (k + 1) * self._size] for k in range(DRAWN)]
+        window = rng.permutation(self._n)[: self.size * WINDOW]
+        whole = len(window) // self.size
+        window = window[: whole * self.size]
+        drawn = [window[k * self.size : (k + 1) * self.size] for k in range(DRAWN)]
         order = KeyedBatches(
             len(window),
-            self._size,
+            self.size,
             seed=self._seed,
             window=WINDOW,
             lengths=self._lengths[window],
@@ -70,59 +70,60 @@ class Batched:
 
 def run(setting: Setting) -> Report:
     """Training steps."""
-    torch.set_num_threads(setting.threads)
-    rows = load_rows(open_pinned(str(setting.table(min(setting.rows, 20_000)))))
-    batched = Batched(rows, setting)
+    rows, batched = _prepared(setting)
     lines: dict[str, Callable[[int], Turn]] = {
         BASELINE: _published_steps(rows, batched),
         "ours, same batches": _our_steps(rows, batched, 0, False),
         "ours, buckets": _our_steps(rows, batched, 1, False),
         "ours, buckets, bfloat16": _our_steps(rows, batched, 1, True),
     }
-    table, turns = take_turns(lines, setting.rounds, BASELINE, "wall")
-    flops = np.mean([flops_of(int(n), training=True) for n in rows.lengths])
-    table, used = _with_floor(table, flops, setting)
-    x = table.set_index("line")["x baseline"]
-    goals = [
-        Goal("step, same batches, f32", x["ours, same batches"], 2.5, 4),
-        Goal("step, buckets, f32", x["ours, buckets"], 4, 7),
-        Goal("step, buckets, bf16", x["ours, buckets, bfloat16"], 5.5, 12),
-    ]
-    title = f"training steps (nnPU risk, AdamW, dropout .3), batches of {batched._size}"
-    return _presented("step", title, used, table, turns, goals, setting)
+    title = f"training steps (nnPU risk, AdamW, dropout .3), batches of {batched.size}"
+    bounds = {
+        "step, same batches, f32": ("ours, same batches", 2.5, 4),
+        "step, buckets, f32": ("ours, buckets", 4, 7),
+        "step, buckets, bf16": ("ours, buckets, bfloat16", 5.5, 12),
+    }
+    return _compared("step", title, rows, lines, bounds, setting, training=True)
 
 
 def run_inference(setting: Setting) -> Report:
     """Predictions."""
-    torch.set_num_threads(setting.threads)
-    rows = load_rows(open_pinned(str(setting.table(min(setting.rows, 20_000)))))
-    batched = Batched(rows, setting)
+    rows, batched = _prepared(setting)
     lines: dict[str, Callable[[int], Turn]] = {
         BASELINE: _published_answers(rows, batched),
         "ours": _our_answers(rows, batched, False),
         "ours, bfloat16": _our_answers(rows, batched, True),
     }
-    table, turns = take_turns(lines, setting.rounds, BASELINE, "wall")
-    flops = np.mean([flops_of(int(n), training=False) for n in rows.lengths])
-    table, used = _with_floor(table, flops, setting)
-    x = table.set_index("line")["x baseline"]
-    goals = [
-        Goal("inference, f32", x["ours"], 4.5, 8),
-        Goal("inference, bf16", x["ours, bfloat16"], 6.5, 14),
-    ]
     title = "predictions of the same rows, batches as each makes them"
-    return _presented("inference", title, used, table, turns, goals, setting)
+    bounds = {
+        "inference, f32": ("ours", 4.5, 8),
+        "inference, bf16": ("ours, bfloat16", 6.5, 14),
+    }
+    return _compared("inference", title, rows, lines, bounds, setting, training=False)
 
 
-def _presented(
+def _prepared(setting: Setting) -> tuple[SpectraRows, Batched]:
+    torch.set_num_threads(setting.threads)
+    rows = load_rows(open_pinned(str(setting.table(min(setting.rows, 20_000)))))
+    return rows, Batched(rows, setting)
+
+
+def _compared(
     name: str,
     title: str,
-    used: list[str],
-    table: pd.DataFrame,
-    turns: pd.DataFrame,
-    goals: list[Goal],
+    rows: SpectraRows,
+    lines: dict[str, Callable[[int], Turn]],
+    bounds: dict[str, tuple[str, float, float]],
     setting: Setting,
+    *,
+    training: bool,
 ) -> Report:
+    """Take turns; `bounds` names each goal's line, and what it must and may reach."""
+    table, turns = take_turns(lines, setting.rounds, BASELINE, "wall")
+    flops = np.mean([flops_of(int(n), training=training) for n in rows.lengths])
+    table, used = _with_floor(table, flops, setting)
+    x = table.set_index("line")["x baseline"]
+    goals = [Goal(goal, x[line], must, best) for goal, (line, must, best) in bounds.items()]
     ours = [line for line in table["line"] if line != BASELINE]
     figure = dots(turns, "line", {"wall": "rows per second (dot: round)"}, title, ours=ours)
     report = Report(name, title, used, table, goals, {"": figure}, files={"_rounds": turns})

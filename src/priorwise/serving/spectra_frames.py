@@ -105,16 +105,12 @@ def _all_at_once(frame: pd.DataFrame) -> SpectraRows | None:
     pair = np.sort(settings[:, [POLARITY_NEGATIVE, POLARITY_POSITIVE]], axis=1)
     if (pair != (0, 1)).any():
         return None
-    return SpectraRows(
-        {
-            "mz": values["mz_array"].astype(np.float32),
-            "intensity": values["intensity_array"].astype(np.float32),
-            "sizes": n_peaks.astype(np.int64),
-            "settings": settings.astype(np.float32),
-            "precursor_mz": precursor.astype(np.float32),
-            "s": np.zeros(len(frame), np.float32),
-            "row": np.arange(len(frame)),
-        }
+    return _flat_rows(
+        values["mz_array"],
+        values["intensity_array"],
+        n_peaks,
+        settings.astype(np.float32),
+        precursor.astype(np.float32),
     )
 
 
@@ -162,17 +158,30 @@ def _rows(
     settings: npt.NDArray[np.float32],
     precursor_mz: npt.NDArray[np.float32],
 ) -> SpectraRows:
-    sizes = [len(mz) for mz, _ in peaks]
     empty = [np.empty(0)]
+    mz = np.concatenate([mz for mz, _ in peaks] or empty)
+    intensity = np.concatenate([i for _, i in peaks] or empty)
+    sizes = np.array([len(mz) for mz, _ in peaks], dtype=np.int64)
+    return _flat_rows(mz, intensity, sizes, settings, precursor_mz)
+
+
+def _flat_rows(
+    mz: npt.NDArray[Any],
+    intensity: npt.NDArray[Any],
+    sizes: npt.NDArray[Any],
+    settings: npt.NDArray[np.float32],
+    precursor_mz: npt.NDArray[np.float32],
+) -> SpectraRows:
+    """Unlabelled rows of the peaks of all of them, one after the other."""
     return SpectraRows(
         {
-            "mz": np.concatenate([mz for mz, _ in peaks] or empty).astype(np.float32),
-            "intensity": np.concatenate([i for _, i in peaks] or empty).astype(np.float32),
-            "sizes": np.array(sizes, dtype=np.int64),
+            "mz": mz.astype(np.float32),
+            "intensity": intensity.astype(np.float32),
+            "sizes": sizes.astype(np.int64),
             "settings": settings,
             "precursor_mz": precursor_mz,
-            "s": np.zeros(len(peaks), np.float32),
-            "row": np.arange(len(peaks)),
+            "s": np.zeros(len(sizes), np.float32),
+            "row": np.arange(len(sizes)),
         }
     )
 

@@ -48,7 +48,6 @@ class Sharing:
             "ending": self.ending,
             "version": version,
             "order": schema.names,
-            "types": [str(schema.field(name).type) for name in self.columns],
         }
         fields = [field for field in schema if field.name not in self.columns]
         metadata = {**(schema.metadata or {}), SHARED: json.dumps(said).encode()}
