@@ -33,6 +33,10 @@ def metric(step):
     return Metric("loss", 0.5, 0, step)
 
 
+def threads_of(run_id):
+    return [t for t in threading.enumerate() if t.name == f"sender of {run_id}"]
+
+
 def test_everything_arrives_once_and_in_order():
     server = Server()
     sender = Sender(server, "run", period=0.01)
@@ -89,13 +93,17 @@ def test_a_failure_is_heard_of():
 
 
 def test_an_idle_sender_leaves_no_thread():
-    before = threading.active_count()
-    sender = Sender(Server(), "run", period=0.01)
+    server = Server()
+    sender = Sender(server, "the idle one", period=0.01)
+    server.open.clear()
     for _ in range(3):
         sender.put([metric(0)])
+        (thread,) = threads_of("the idle one")
+        server.open.set()
         sender.flush()
-        time.sleep(0.1)
-        assert threading.active_count() == before
+        thread.join(10)
+        assert threads_of("the idle one") == []
+        server.open.clear()
     sender.flush()  # nothing to deliver
 
 

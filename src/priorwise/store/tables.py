@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from priorwise.errors import BadInput
+from priorwise.store.memory import system_memory
 from priorwise.store.shared import SharedColumns, Sharing, parts
 
 #: MLflow refuses dataset digests over 36 characters
@@ -278,6 +279,8 @@ def write_shared_table(
         The same rows at each of two calls.
     sharing : Sharing
     rows_per_file : int
+        Of the table with references; files of the other one have an eighth of it, as its rows hold
+        most of the bytes and the writer keeps a file in memory.
 
     Returns
     -------
@@ -291,7 +294,7 @@ def write_shared_table(
     """
     other = f"{uri.rstrip('/')}{sharing.ending}"
     shared = parts(batches(), sharing, True)
-    version = write_table(other, sharing.shared_schema(schema), shared, rows_per_file)
+    version = write_table(other, sharing.shared_schema(schema), shared, max(rows_per_file // 8, 1))
     rest = parts(batches(), sharing, False)
     return write_table(uri, sharing.split_schema(schema, version), rest, rows_per_file)
 
@@ -299,14 +302,14 @@ def write_shared_table(
 def _write(
     uri: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch], rows_per_file: int
 ) -> lance.LanceDataset:
-    reader = pa.RecordBatchReader.from_batches(schema, iter(batches))
-    return lance.write_dataset(
-        reader,
-        uri,
-        mode="create",
-        max_rows_per_file=rows_per_file,
-        storage_options=storage_options(uri),
-    )
+    with system_memory():
+        return lance.write_dataset(
+            pa.RecordBatchReader.from_batches(schema, iter(batches)),
+            uri,
+            mode="create",
+            max_rows_per_file=rows_per_file,
+            storage_options=storage_options(uri),
+        )
 
 
 def _first_line(error: BaseException) -> str:

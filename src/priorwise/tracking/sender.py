@@ -46,7 +46,9 @@ class Sender:
             self._metrics += metrics
             self._tags += tags
             if self._thread is None:
-                self._thread = threading.Thread(target=self._deliver, daemon=True)
+                self._thread = threading.Thread(
+                    target=self._deliver, name=f"sender of {self._run_id}", daemon=True
+                )
                 self._thread.start()
 
     def flush(self, timeout: float | None = None) -> None:

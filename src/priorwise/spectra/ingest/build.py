@@ -34,6 +34,7 @@ from priorwise.spectra.ingest.streams import byte_bar
 from priorwise.spectra.preprocess import MAX_PEAKS, MIN_REL_INTENSITY, check_peak_options
 from priorwise.spectra.schema import SPECTRA_SCHEMA
 from priorwise.spectra.settings import STATS_FILE, STATS_METADATA, RunningStats, SettingsStats
+from priorwise.store.memory import system_memory
 from priorwise.store.shared import Sharing
 from priorwise.store.tables import is_remote, write_shared_table, write_table
 
@@ -46,6 +47,7 @@ Progress = Callable[[int], object]
 SHARED_MS1 = Sharing(("mz_array", "intensity_array"), reference="ms1_row", ending="_ms1")
 
 
+@system_memory()
 def build(
     inputs: str,
     out: str,
