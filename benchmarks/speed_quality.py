@@ -64,7 +64,10 @@ def run(setting: Setting) -> Report:
     n_train = 1_000 if setting.quick else 12_000
     with tempfile.TemporaryDirectory() as folder:
         root = str(Path(folder) / "simulated")
-        tables = write(Simulation(n_train=n_train, n_test=4_000, max_peaks=64), root)
+        tables = write(
+            Simulation(n_train=n_train, n_test=4_000 if setting.quick else 20_000, max_peaks=64),
+            root,
+        )
         true = tables.manifest["true"]
         pi, s = ({mode: true[mode][name] for mode in true} for name in ("pi", "s"))
         base = TrainingOptions(**recipe["training"])
