@@ -115,8 +115,8 @@ def run(setting: Setting) -> Report:
         f"training(s) at once; features: {', '.join(model.features) or 'none'}; decoder: "
         f"{model.decoder.method}, threshold {model.threshold:.2f}, penalty of pairs other than AU, "
         f"GC, GU {model.decoder.noncanonical_penalty:g}, share of thermodynamics "
-        f"{model.folding_weight:g}, threshold lower by {model.decoder.doubt_discount:g} of the "
-        "doubt",
+        f"{model.folding_weight:g}, say of the loop types {model.decoder.stem_weight:g}, threshold "
+        f"lower by {model.decoder.doubt_discount:g} of the doubt",
     ]
     parts = [_evaluated(model, setting, part, training) for part in PARTITIONS]
     parts = [part for part in parts if part is not None]

@@ -15,7 +15,7 @@ from priorwise.phases.rna_finish import (
 from priorwise.phases.rna_options import RnaPretrain
 from priorwise.phases.rna_reading import USUAL_FOLDING_WEIGHT
 from priorwise.rna.batches import FeatureMaps
-from priorwise.rna.calibration import DISCOUNTS, FOLDING_WEIGHTS, PENALTIES
+from priorwise.rna.calibration import DISCOUNTS, FOLDING_WEIGHTS, PENALTIES, STEM_WEIGHTS
 from priorwise.rna.decoding import Decoder
 from priorwise.rna.network import architecture
 from priorwise.rna.rows import RnaRows
@@ -50,9 +50,12 @@ def truth_maps(given, strength=0.9):
 def test_given_values_hold_and_the_others_are_the_usual_ones():
     told = RnaPretrain(decoding="greedy", canonical_only=True).usual_decoder()
     assert (told.method, told.threshold, told.canonical_only) == ("greedy", 0.35, True)
-    given = RnaPretrain(threshold="0.6", noncanonical_penalty="0.2", folding_weight="0.7")
+    given = RnaPretrain(
+        threshold="0.6", noncanonical_penalty="0.2", folding_weight="0.7", stem_weight="0.3"
+    )
     assert given.usual_decoder().threshold == 0.6
     assert given.usual_decoder().noncanonical_penalty == 0.2
+    assert given.usual_decoder().stem_weight == 0.3 and told.stem_weight == 0
     assert given.usual_folding_weight(True) == 0.7
     assert RnaPretrain().usual_folding_weight(True) == USUAL_FOLDING_WEIGHT
     assert given.usual_folding_weight(False) == 0
@@ -64,7 +67,7 @@ def test_thermodynamics_that_is_right_gets_its_share(tmp_path):
     done = finish(model, RnaPretrain(features="turner2004"), judged, truth_maps(judged), tmp_path)
     saved = load_saved_model(done.network)
     assert done.folding_weight == saved.folding_weight > 0
-    tried = len(FOLDING_WEIGHTS) * len(PENALTIES) * len(DISCOUNTS)
+    tried = len(FOLDING_WEIGHTS) * len(PENALTIES) * len(STEM_WEIGHTS) * len(DISCOUNTS)
     assert len(done.reading.table) == tried
     assert saved.threshold == done.decoder.threshold == done.threshold.decoder.threshold
     assert saved.decoder == done.decoder
@@ -76,6 +79,7 @@ def test_thermodynamics_that_is_right_gets_its_share(tmp_path):
             features="turner2004",
             folding_weight=str(done.folding_weight),
             noncanonical_penalty=str(done.decoder.noncanonical_penalty),
+            stem_weight=str(done.decoder.stem_weight),
         ),
         judged,
         truth_maps(judged),
@@ -89,18 +93,19 @@ def test_thermodynamics_that_is_right_gets_its_share(tmp_path):
 def test_one_opinion_has_no_share_to_choose(tmp_path):
     done = finish(trained(), RnaPretrain(), rows(), None, tmp_path)
     assert set(done.reading.table["folding_weight"]) == {0}
-    assert len(done.reading.table) == len(PENALTIES) * len(DISCOUNTS) and done.folding_weight == 0
+    each = len(STEM_WEIGHTS) * len(DISCOUNTS)
+    assert len(done.reading.table) == len(PENALTIES) * each and done.folding_weight == 0
     only = finish(trained(), RnaPretrain(canonical_only=True), rows(), None, tmp_path / "b")
-    assert len(only.reading.table) == len(DISCOUNTS) and only.decoder.canonical_only
+    assert len(only.reading.table) == each and only.decoder.canonical_only
 
 
 def test_a_threshold_that_is_given_is_the_same_for_all(tmp_path):
     done = finish(trained(), RnaPretrain(threshold="0.35"), rows(), None, tmp_path)
     assert set(done.reading.table["doubt_discount"]) == {0}
-    given = RnaPretrain(threshold="0.35", noncanonical_penalty="0.1")
+    given = RnaPretrain(threshold="0.35", noncanonical_penalty="0.1", stem_weight="0.2")
     none = finish(trained(), given, rows(), None, tmp_path / "b")
     assert none.reading is None
-    assert none.decoder == Decoder("nested", 0.35, noncanonical_penalty=0.1)
+    assert none.decoder == Decoder("nested", 0.35, noncanonical_penalty=0.1, stem_weight=0.2)
 
 
 def test_without_structures_nothing_is_chosen(tmp_path):

@@ -58,13 +58,15 @@ BAD = {
     "canonical_only": ["2", ""],
     "folding_weight": ["-0.1", "1.1", "nan", "best", ""],
     "noncanonical_penalty": ["-0.1", "1.1", "nan", "best", ""],
+    "stem_weight": ["-0.1", "1.1", "nan", "best", ""],
     "log_system_metrics": ["2", ""],
     "seed": ["-1", *NO_INTEGER],
 }
 #: any text: whether such a table, partition, run, file or folder is there is seen later
 TEXT = {"data", "train_partition", "val_partition", "resume", "config", "out"}
 #: checked, but not by their type
-TEXT_VALUES = {"features", "teacher", "threshold", "folding_weight", "noncanonical_penalty"}
+TEXT_VALUES = {"features", "teacher", "threshold", "folding_weight"}
+TEXT_VALUES |= {"noncanonical_penalty", "stem_weight"}
 BAD_EVALUATE = {
     "partitions": ["", ",", " , "],
     "max_length": ["-1", *NO_INTEGER],

@@ -8,7 +8,7 @@ from tests.pipelines.test_rna_pretrain import phase as rna_phase
 from tests.rna.made import batch_of, hairpins, joined
 
 from priorwise.phases import rna_evaluate, rna_pretrain
-from priorwise.rna.calibration import DISCOUNTS, PENALTIES
+from priorwise.rna.calibration import DISCOUNTS, PENALTIES, STEM_WEIGHTS
 from priorwise.rna.opinions import opinions
 from priorwise.rna.saved_model import load_saved_model
 from priorwise.rna.schema import TABLE
@@ -78,11 +78,12 @@ def test_its_reading_is_chosen_again_and_said(trained):
     model, metrics = model_of(place, run), run.data.metrics
     assert model.threshold == metrics["threshold"]
     assert model.decoder.noncanonical_penalty == metrics["noncanonical_penalty"] in PENALTIES
+    assert model.decoder.stem_weight == metrics["stem_weight"] in STEM_WEIGHTS
     assert model.decoder.doubt_discount == metrics["doubt_discount"] in DISCOUNTS
     assert model.folding_weight == metrics["folding_weight"] == 0  # no teacher, no features
     tried = pd.read_csv(place.artifact(run, "reading.csv"))
     assert sorted(set(tried["noncanonical_penalty"])) == sorted(PENALTIES)
-    assert len(tried) == len(PENALTIES) * len(DISCOUNTS)
+    assert len(tried) == len(PENALTIES) * len(STEM_WEIGHTS) * len(DISCOUNTS)
     assert {"VL0", "CUT"} <= set(tried)
     curve = pd.read_csv(place.artifact(run, "threshold_curve.csv"))
     assert metrics["val_strict_f1_at_threshold"] == pytest.approx(curve["f1"].max())

@@ -7,6 +7,7 @@ import pytest
 from tests.reference import opinions as both
 from tests.reference import structures as reference
 
+from priorwise.rna.agreement import supported
 from priorwise.rna.alphabet import encode
 from priorwise.rna.calibration import THRESHOLDS, Judged, choose_reading
 from priorwise.rna.decoding import Decoder
@@ -23,8 +24,12 @@ def cells(*pairs, value=0.9):
     return p
 
 
-def judged(learned, folded, partition="VL0", sequence=SEQUENCE):
-    return Judged(partition, learned, folded, encode(sequence), HAIRPIN)
+#: the loop types say nothing
+UNSURE = np.full(12, 0.5)
+
+
+def judged(learned, folded, partition="VL0", sequence=SEQUENCE, stems=UNSURE):
+    return Judged(partition, learned, folded, encode(sequence), HAIRPIN, stems)
 
 
 def noisy(n, partition, seed):
@@ -37,18 +42,18 @@ def noisy(n, partition, seed):
             p = np.triu(rng.random((12, 12)) ** 4, 1)
             p[HAIRPIN[:, 0], HAIRPIN[:, 1]] = np.minimum(rng.random(4) + strength, 1)
             opinions.append((p + p.T).astype(np.float32))
-        yield judged(*opinions, partition, letters)
+        yield judged(*opinions, partition, letters, rng.random(12))
 
 
 def test_every_line_is_what_decoding_gives():
     examples = [*noisy(9, "VL0", 0), *noisy(4, "CUT", 1)]
-    weights, penalties, discounts = (0.0, 0.25, 0.5), (0.0, 0.2), (0.0, 0.5)
-    choice = choose_reading(Decoder("greedy"), iter(examples), weights, penalties, discounts)
-    assert len(choice.table) == 12
+    choices = (0.0, 0.25, 0.5), (0.0, 0.2), (0.0, 0.3), (0.0, 0.5)
+    choice = choose_reading(Decoder("greedy"), iter(examples), *choices)
+    assert len(choice.table) == 24
     lines = choice.table.itertuples()
-    for combination, line in zip(product(weights, penalties, discounts), lines, strict=True):
-        weight, penalty, discount = combination
-        assert line.folding_weight == weight
+    for combination, line in zip(product(*choices), lines, strict=True):
+        weight, penalty, stems, discount = combination
+        assert (line.folding_weight, line.stem_weight) == (weight, stems)
         assert (line.noncanonical_penalty, line.doubt_discount) == (penalty, discount)
         best = (-1.0,)
         for threshold in THRESHOLDS:
@@ -57,7 +62,8 @@ def test_every_line_is_what_decoding_gives():
                 mixture = both.mixed(e.learned, e.folded, weight)
                 own = threshold * (1 - discount * both.doubt(np.triu(mixture, 1)))
                 decoder = Decoder("greedy", own, noncanonical_penalty=penalty)
-                found = set(map(tuple, decoder.decode(mixture, e.tokens).tolist()))
+                scores = supported(mixture, e.stems, stems)
+                found = set(map(tuple, decoder.decode(scores, e.tokens).tolist()))
                 f1[e.partition].append(reference.strict(found, set(map(tuple, e.pairs)))[2])
             means = [np.mean(f1["VL0"]), np.mean(f1["CUT"])]
             best = max(best, (np.mean(means), -threshold, *means))
@@ -70,6 +76,7 @@ def test_every_line_is_what_decoding_gives():
         choice.table["f1"][
             (choice.table["folding_weight"] == choice.folding_weight)
             & (choice.table["noncanonical_penalty"] == choice.noncanonical_penalty)
+            & (choice.table["stem_weight"] == choice.stem_weight)
             & (choice.table["doubt_discount"] == choice.doubt_discount)
         ].item()
     )
@@ -81,7 +88,7 @@ def test_partitions_count_alike_whatever_their_size():
     # (the first opinion is in doubt, or the second would not be asked)
     examples = [judged(0.4 / 0.9 * right, wrong)] * 9
     examples += [judged(0.4 / 0.9 * wrong, right, "CUT")]
-    table = choose_reading(Decoder(), examples, (0.0, 1.0), (0.0,), (0.0,)).table
+    table = choose_reading(Decoder(), examples, (0.0, 1.0), (0.0,), (0.0,), (0.0,)).table
     assert table["f1"].tolist() == [0.5, 0.5]
     assert table["VL0"].tolist() == [1, 0] and table["CUT"].tolist() == [0, 1]
 
@@ -90,7 +97,7 @@ def test_of_equally_good_readings_the_one_that_changes_least():
     right = cells(*HAIRPIN)
     choice = choose_reading(Decoder(), [judged(right, right)])
     assert (choice.folding_weight, choice.noncanonical_penalty) == (0, 0)
-    assert choice.doubt_discount == 0
+    assert (choice.stem_weight, choice.doubt_discount) == (0, 0)
 
 
 def test_what_helps_is_chosen():
@@ -105,6 +112,18 @@ def test_what_helps_is_chosen():
     rival = np.maximum(unsure, cells((4, 10), value=0.95))
     only = choose_reading(Decoder(), [judged(rival, folded)], (0.0,))
     assert only.noncanonical_penalty > 0 and only.table["f1"].max() == 1
+
+
+def test_loop_types_that_know_the_stem_are_listened_to():
+    # a rival of the stem's inmost pair, with a base that is in no stem
+    learned = np.maximum(cells(*HAIRPIN, value=0.6), cells((3, 7), value=0.65))
+    stems = np.full(12, 0.95)
+    stems[4:8] = 0.05
+    example = judged(learned, learned, sequence="GGACAAAGGUCC", stems=stems)
+    choice = choose_reading(Decoder(), [example], discounts=(0.0,))
+    assert choice.stem_weight > 0 and choice.table["f1"].max() == 1
+    deaf = choose_reading(Decoder(), [example], stem_weights=(0.0,), discounts=(0.0,))
+    assert deaf.table["f1"].max() < 1
 
 
 def test_a_lower_threshold_in_doubt_is_chosen_where_it_helps():

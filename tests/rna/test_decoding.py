@@ -9,6 +9,7 @@ from tests.reference import decoding as reference
 from tests.reference import opinions
 
 from priorwise.rna import matching
+from priorwise.rna.agreement import supported
 from priorwise.rna.alphabet import CLS, PAD, SEP, A, encode
 from priorwise.rna.decoding import Decoder
 from priorwise.rna.nested import best_nested
@@ -203,8 +204,35 @@ def test_short_sequences(method, length):
     assert found.tolist() == ([[0, 4]] if length == 5 else [])
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("discount", [0.0, 0.7])
+def test_loop_types_move_the_scores_and_not_the_doubt(method, discount):
+    for seed in range(20):
+        letters, p = case(seed, length=14)
+        stems = np.random.default_rng(seed).random(14).astype(np.float32)
+        tokens = encode(letters)
+        decoder = Decoder(method, 0.5, False, 0.1, discount, stem_weight=0.4)
+        lowered = decoder.lowering(p, tokens)
+        base = tokens >= A
+        doubt = opinions.doubt(np.triu(p, 1)[np.ix_(base, base)].astype(float))
+        assert lowered == pytest.approx(1 - discount * doubt)
+        plain = Decoder(method, 0.5 * lowered, False, 0.1)
+        wanted = plain.decode(supported(p, stems, 0.4), tokens)
+        assert np.array_equal(decoder.decode(p, tokens, stems), wanted)
+        each = decoder.decode_each(p, tokens, [0.3, 0.5], stems)
+        assert np.array_equal(each[1], wanted)
+
+
+def test_loop_types_are_asked_for_where_they_are_needed():
+    tokens, p = encode("GGGGAAAACCCC"), np.full((12, 12), 0.5)
+    for stems, told in ((None, "none"), (np.ones(11), r"shape \(11,\)")):
+        with pytest.raises(ValueError, match=f"12 bases, as stem_weight is 0.4; got {told}"):
+            Decoder(stem_weight=0.4).decode(p, tokens, stems)
+    assert len(Decoder().decode(p, tokens)) == 4  # nobody listens, so nobody has to speak
+
+
 def test_settings_survive_a_dict():
-    decoder = Decoder("matching", 0.35, True, 0.125, 0.25)
+    decoder = Decoder("matching", 0.35, True, 0.125, 0.25, 0.2)
     assert Decoder.from_dict(decoder.to_dict()) == decoder
     assert Decoder.from_dict({}) == Decoder()
     with pytest.raises(ValueError, match="unknown setting 'treshold'"):
@@ -220,6 +248,8 @@ def test_settings_survive_a_dict():
         ({"doubt_discount": -0.1}, "doubt_discount: expected a number in"),
         ({"doubt_discount": 1.1}, "doubt_discount"),
         ({"noncanonical_penalty": -0.1}, "noncanonical_penalty: expected 0 or more"),
+        ({"stem_weight": -0.1}, "stem_weight: expected 0 or more"),
+        ({"stem_weight": float("inf")}, "stem_weight"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, said):

@@ -21,6 +21,8 @@ def rows_of(partitions=PARTITIONS, structures=STRUCTURES):
     )
 
 
+#: the loop types say nothing
+UNSURE = np.full(15, 0.5, np.float32)
 #: pairs of bases that are free in each structure: whatever is called of them is wrong
 WRONG = [[(4, 12), (5, 13)], [(0, 12), (1, 11)], [(0, 14)], [(0, 12), (3, 9)], [(2, 8)]]
 
@@ -39,7 +41,7 @@ def probabilities(row, seed=0):
 def judged(rows, order=None):
     judge = StructureJudge(rows, Decoder("greedy", 0.9))
     for row in order or range(len(rows)):
-        judge.add(row, probabilities(row))
+        judge.add(row, probabilities(row), UNSURE)
     return judge
 
 
@@ -105,11 +107,11 @@ def test_each_epoch_begins_anew():
     judge = judged(rows)
     first = judge.metrics()
     for row in range(5):  # the same rows again: no row counts twice
-        judge.add(row, probabilities(row, seed=1))
+        judge.add(row, probabilities(row, seed=1), UNSURE)
     judge.clear()
     assert judge.metrics() == {}
     for row in range(5):
-        judge.add(row, probabilities(row))
+        judge.add(row, probabilities(row), UNSURE)
     assert judge.metrics() == first
 
 
@@ -121,6 +123,21 @@ def test_the_decoder_of_the_options_decides():
         p = np.zeros((15, 15), np.float32)
         for i, j in pairs_of(STRUCTURES[0]):
             p[i, j] = p[j, i] = 0.95
-        judge.add(0, p)
+        judge.add(0, p, UNSURE)
         f1[canonical_only] = judge.metrics()["selection_f1"]
     assert f1 == {False: 1.0, True: 0.0}
+
+
+def test_loop_types_are_heard_where_the_decoder_says_so():
+    rows = RnaRows.build([RnaRecord("", "GCGCAUAUGCGCGUA", pairs_of(STRUCTURES[0]), "", "VL0")])
+    p = np.zeros((15, 15), np.float32)
+    for i, j in pairs_of(STRUCTURES[0]):
+        p[i, j] = p[j, i] = 0.15  # below all thresholds tried
+    stems = np.full(15, 0.1, np.float32)
+    stems[pairs_of(STRUCTURES[0]).ravel()] = 0.99
+    f1 = []
+    for weight in (0.0, 1.0):
+        judge = StructureJudge(rows, Decoder("greedy", stem_weight=weight))
+        judge.add(0, p, stems)
+        f1.append(judge.metrics()["selection_f1"])
+    assert f1 == [0.0, 1.0]

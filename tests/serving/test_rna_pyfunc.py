@@ -45,8 +45,11 @@ def in_process(folder, sequences, **changes):
     decoder = Decoder.from_dict({**saved.decoder.to_dict(), **changes})
     rows = rows_of(sequences)
     maps = feature_maps(sequences, saved.features)
-    found = {p.row: p.pairs for p in predict(saved.network, rows, maps)}
-    return [(found[k], decoder.decode(found[k], rows.tokens_of_row(k))) for k in range(len(rows))]
+    found = {p.row: p for p in predict(saved.network, rows, maps)}
+    return [
+        (p.pairs, decoder.decode(p.pairs, rows.tokens_of_row(k), p.stems))
+        for k, p in sorted(found.items())
+    ]
 
 
 def equal(frame, expected) -> None:
@@ -119,7 +122,9 @@ def test_params_change_the_answer_and_not_the_model(rna_model, rna_network):
 
 
 def test_what_else_the_decoder_says_stays(tmp_path):
-    decoder = Decoder(method="greedy", canonical_only=True, noncanonical_penalty=0.1)
+    decoder = Decoder(
+        method="greedy", canonical_only=True, noncanonical_penalty=0.1, stem_weight=0.3
+    )
     folder = tiny_network.network_folder(tmp_path / "network", decoder=decoder.to_dict())
     model = packed(folder, tmp_path)
     sequences = random_sequences([50, 60], seed=3)

@@ -24,9 +24,10 @@ class RnaCandidate(Candidate):
         Of its decoder.
     features : tuple of str
         Parameter sets whose pair probabilities it takes beside the sequence.
-    noncanonical_penalty, folding_weight, doubt_discount : float
+    noncanonical_penalty, folding_weight, stem_weight, doubt_discount : float
         How its answers are read: taken from pairs other than AU, GC and GU; share of
-        thermodynamics; how much lower its threshold is in doubt.
+        thermodynamics; how far the loop types are listened to; how much lower its threshold is in
+        doubt.
     longest : int
         Bases of the longest sequence it takes; 0 for no limit of its own.
     training_digest : str
@@ -39,6 +40,7 @@ class RnaCandidate(Candidate):
     features: tuple[str, ...] = ()
     noncanonical_penalty: float = 0.0
     folding_weight: float = 0.0
+    stem_weight: float = 0.0
     doubt_discount: float = 0.0
     longest: int = 0
     training_digest: str = ""

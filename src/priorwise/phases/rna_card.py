@@ -66,6 +66,9 @@ a confidence. Beside the thermodynamic prediction, not in place of it.
             source = "ViennaRNA" if model.features else "what the network learned of ViennaRNA"
             yield f"Thermodynamics ({source}) has a say where the network is in doubt:"
             yield f"{model.folding_weight:g} times the square of the doubt of a sequence's pairs."
+        if model.stem_weight:
+            yield f"The loop types have a say in the pairs: {model.stem_weight:g} times the mean"
+            yield "log-odds that either base is in a stem are added to the log-odds of a pair."
         if model.doubt_discount:
             yield f"The threshold falls by {model.doubt_discount:g} times the doubt of the pairs."
         if model.noncanonical_penalty:

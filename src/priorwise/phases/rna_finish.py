@@ -18,6 +18,7 @@ from priorwise.rna.calibration import (
     DISCOUNTS,
     FOLDING_WEIGHTS,
     PENALTIES,
+    STEM_WEIGHTS,
     Judged,
     ReadingChoice,
     choose_reading,
@@ -115,9 +116,10 @@ def finish(
 ) -> Finished:
     """Choose how pair probabilities are read, then the threshold, and write the network folder.
 
-    The share of thermodynamics, the penalty of unusual pairs and how much lower the threshold is in
-    doubt are chosen on the validation partition and on CUT, each counting alike; the threshold on
-    the validation partition. A threshold that is given is the same for all sequences.
+    The share of thermodynamics, the penalty of unusual pairs, the say of the loop types and how
+    much lower the threshold is in doubt are chosen on the validation partition and on CUT, each
+    counting alike; the threshold on the validation partition. A threshold that is given is the same
+    for all sequences.
 
     Parameters
     ----------
@@ -148,6 +150,7 @@ def finish(
         decoder = replace(
             decoder,
             noncanonical_penalty=reading.noncanonical_penalty,
+            stem_weight=reading.stem_weight,
             doubt_discount=reading.doubt_discount,
         )
         told = told | {"folding_weight": weight, "decoder": decoder.to_dict()}
@@ -172,8 +175,10 @@ def _reading(
     """The best reading; None if all is given, or nothing can be judged."""
     choose_weight = two_opinions and options.folding_weight == "auto"
     choose_penalty = not options.canonical_only and options.noncanonical_penalty == "auto"
+    choose_stems = options.stem_weight == "auto"
     choose_discount = options.threshold == "auto"
-    if not rows.labelled.any() or not (choose_weight or choose_penalty or choose_discount):
+    chosen = choose_weight or choose_penalty or choose_stems or choose_discount
+    if not rows.labelled.any() or not chosen:
         return None
     examples = (
         Judged(
@@ -182,6 +187,7 @@ def _reading(
             found.folded,
             rows.tokens_of_row(found.row),
             rows.pairs_of_row(found.row),
+            found.stems,
         )
         for found in model.predict(rows, maps)
         if rows.labelled[found.row]
@@ -191,6 +197,7 @@ def _reading(
         examples,
         FOLDING_WEIGHTS if choose_weight else [model.folding_weight],
         PENALTIES if choose_penalty else [model.decoder.noncanonical_penalty],
+        STEM_WEIGHTS if choose_stems else [model.decoder.stem_weight],
         DISCOUNTS if choose_discount else [0.0],
     )
 
@@ -204,7 +211,9 @@ def _threshold(
     if not chosen.any():
         return None
     examples = (
-        Example(found.pairs, rows.tokens_of_row(found.row), rows.pairs_of_row(found.row))
+        Example(
+            found.pairs, rows.tokens_of_row(found.row), rows.pairs_of_row(found.row), found.stems
+        )
         for found in model.predict(rows, maps)
         if chosen[found.row]
     )
@@ -218,6 +227,7 @@ def tell(finished: Finished, options: ReadingOptions, track: RunTrack) -> None:
     values = {
         "folding_weight": finished.folding_weight,
         "noncanonical_penalty": decoder.noncanonical_penalty,
+        "stem_weight": decoder.stem_weight,
         "doubt_discount": decoder.doubt_discount,
     }
     track.metrics(values)
@@ -226,7 +236,8 @@ def tell(finished: Finished, options: ReadingOptions, track: RunTrack) -> None:
         best = reading.table["f1"].max()
         say(
             f"share of thermodynamics {values['folding_weight']:g}, penalty of pairs other than "
-            f"AU, GC, GU {decoder.noncanonical_penalty:g}, threshold lower by "
+            f"AU, GC, GU {decoder.noncanonical_penalty:g}, say of the loop types "
+            f"{decoder.stem_weight:g}, threshold lower by "
             f"{decoder.doubt_discount:g} of the doubt: mean strict F1 {best:.4f} on "
             f"{options.val_partition} and {CUT}"
         )

@@ -22,6 +22,7 @@ def judged(model: ModelFacts, called: str, address: str, desk: Desk) -> RnaCandi
         features=tuple(description["features"]),
         noncanonical_penalty=float(description["decoder"].get("noncanonical_penalty", 0)),
         folding_weight=float(description["folding_weight"]),
+        stem_weight=float(description["decoder"].get("stem_weight", 0)),
         doubt_discount=float(description["decoder"].get("doubt_discount", 0)),
         longest=int(description["longest"]),
         training_digest=str(description.get("training_digest", "")),

@@ -31,6 +31,9 @@ class ReadingOptions:
     noncanonical_penalty : str
         Probability that the kept model's decoder takes from pairs other than AU, GC and GU; auto =
         chosen with the share, or a number.
+    stem_weight : str
+        How far the loop types are listened to when the kept model decodes pairs: log-odds of a pair
+        per mean log-odds of its bases to be in a stem; auto = chosen with the share, or a number.
     """
 
     val_partition: str = "VL0"
@@ -39,19 +42,21 @@ class ReadingOptions:
     canonical_only: bool = False
     folding_weight: str = "auto"
     noncanonical_penalty: str = "auto"
+    stem_weight: str = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("threshold", "folding_weight", "noncanonical_penalty"):
+        for name in ("threshold", "folding_weight", "noncanonical_penalty", "stem_weight"):
             probability_or_auto(name, getattr(self, name))
 
     def usual_decoder(self, threshold: float = USUAL_THRESHOLD) -> Decoder:
         """How structures are decoded: the values given, and the usual ones for those to choose."""
-        given, penalty = self.threshold, self.noncanonical_penalty
+        given, penalty, stems = self.threshold, self.noncanonical_penalty, self.stem_weight
         return Decoder(
             self.decoding,
             threshold if given == "auto" else float(given),
             self.canonical_only,
             0.0 if penalty == "auto" else float(penalty),
+            stem_weight=0.0 if stems == "auto" else float(stems),
         )
 
     def usual_folding_weight(self, two_opinions: bool) -> float:

@@ -1,14 +1,14 @@
 """How a model's pair probabilities are read, chosen on known structures.
 
 What is chosen here, the share of thermodynamics and the penalty of pairs other than AU, GC and GU,
-and how much lower the threshold is in doubt, says how far a model may be trusted on sequences
-unlike its training; so it is judged on partitions side by side, of which one should be far from the
-training.
+how much lower the threshold is in doubt, and how far the loop types are listened to, says how far a
+model may be trusted on sequences unlike its training; so it is judged on partitions side by side,
+of which one should be far from the training.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ PENALTIES = (0.0, 0.05, 0.1, 0.2, 0.3)
 #: one threshold for all sequences, or one that falls to nothing with the doubt: values between them
 #: are no better on VL0 and CUT, and theory knows no reason for them (see `Decoder`)
 DISCOUNTS = (0.0, 1.0)
+STEM_WEIGHTS = (0.0, 0.2, 0.4)
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 
 
@@ -38,6 +39,8 @@ class Judged(NamedTuple):
     tokens : numpy.ndarray of shape (L,)
     pairs : numpy.ndarray of shape (n_pairs, 2)
         True pairs, 0-based, i < j.
+    stems : numpy.ndarray of shape (L,)
+        Probability of each base to be in a stem.
     """
 
     partition: str
@@ -45,6 +48,7 @@ class Judged(NamedTuple):
     folded: NDArray[np.floating]
     tokens: NDArray[np.integer]
     pairs: NDArray[np.integer]
+    stems: NDArray[np.floating]
 
     def mixed(self, folding_weight: float) -> NDArray[np.floating]:
         """Pair probabilities by both opinions (see `opinions.mixed`)."""
@@ -57,14 +61,15 @@ class ReadingChoice:
 
     Attributes
     ----------
-    folding_weight, noncanonical_penalty, doubt_discount : float
+    folding_weight, noncanonical_penalty, stem_weight, doubt_discount : float
     table : pandas.DataFrame
-        A line for each combination: these three, the best threshold for it, the mean strict F1 of
+        A line for each combination: these four, the best threshold for it, the mean strict F1 of
         each partition, and f1, the mean of these means.
     """
 
     folding_weight: float
     noncanonical_penalty: float
+    stem_weight: float
     doubt_discount: float
     table: pd.DataFrame
 
@@ -74,23 +79,26 @@ def choose_reading(
     examples: Iterable[Judged],
     folding_weights: Iterable[float] = FOLDING_WEIGHTS,
     penalties: Iterable[float] = PENALTIES,
+    stem_weights: Iterable[float] = STEM_WEIGHTS,
     discounts: Iterable[float] = DISCOUNTS,
 ) -> ReadingChoice:
-    """The share, the penalty and the discount with the best F1, each partition counting alike.
+    """The share, the penalty, the say of loop types and the discount with the best F1.
+
+    Each partition counts alike.
 
     Structures are decoded greedily, whatever the decoder's method: that takes a hundredth of the
     time where a model is unsure, and orders the combinations alike.
 
-    Of equally good combinations the one with the smaller share, then the smaller penalty, then the
-    smaller discount: what was learned is believed as it is, unless there is a reason not to.
+    Of equally good combinations the one with the smaller share, then the smaller penalty, say of
+    loop types and discount: what was learned is believed as it is, unless there is a reason not to.
 
     Parameters
     ----------
     decoder : Decoder
-        All but its method, its threshold, its penalty and its discount is kept.
+        Whether it takes canonical pairs only is kept.
     examples : iterable of Judged
         At least one; each is looked at once, so they may be made on the way.
-    folding_weights, penalties, discounts : iterable of float
+    folding_weights, penalties, stem_weights, discounts : iterable of float
         To choose from.
 
     Raises
@@ -98,17 +106,19 @@ def choose_reading(
     ValueError
         If there is no example, or nothing to choose from.
     """
-    weights, taken, lowered = (
-        sorted(set(values)) for values in (folding_weights, penalties, discounts)
+    weights, taken, heard, lowered = (
+        sorted(set(values)) for values in (folding_weights, penalties, stem_weights, discounts)
     )
-    tried = list(product(weights, taken, lowered))
+    tried = list(product(weights, taken, heard, lowered))
     if not tried:
-        raise ValueError("folding_weights, penalties, discounts: expected at least one of each")
+        raise ValueError(
+            "folding_weights, penalties, stem_weights, discounts: expected at least one of each"
+        )
     total: dict[str, NDArray[np.float64]] = {}
     n: Counter[str] = Counter()
     for example in examples:
         name = example.partition
-        f1 = [_f1(decoder, example, weight, taken, lowered) for weight in weights]
+        f1 = [_f1(decoder, example, weight, taken, heard, lowered) for weight in weights]
         total[name] = total.get(name, 0.0) + np.concatenate(f1)
         n[name] += 1
     if not total:
@@ -118,7 +128,7 @@ def choose_reading(
     threshold = both.argmax(1)
     lines = np.arange(len(tried))
     at_best = {name: mean[lines, threshold] for name, mean in means.items()}
-    names = ["folding_weight", "noncanonical_penalty", "doubt_discount"]
+    names = ["folding_weight", "noncanonical_penalty", "stem_weight", "doubt_discount"]
     table = pd.DataFrame(tried, columns=names)
     table["threshold"] = np.array(THRESHOLDS)[threshold]
     table = table.assign(**at_best, f1=both.max(1))
@@ -131,17 +141,21 @@ def _f1(
     example: Judged,
     folding_weight: float,
     penalties: Sequence[float],
+    stem_weights: Sequence[float],
     discounts: Sequence[float],
 ) -> NDArray[np.float64]:
-    """Strict F1 of one example, shape (penalties * discounts, thresholds)."""
+    """Strict F1 of one example, shape (penalties * stem_weights * discounts, thresholds)."""
     pairs = example.mixed(folding_weight)
     doubt = doubt_of_bases(pairs, example.tokens)
     thresholds = [t * (1 - discount * doubt) for discount in discounts for t in THRESHOLDS]
     found = []
-    for penalty in penalties:
-        reading = replace(
-            decoder, method="greedy", noncanonical_penalty=penalty, doubt_discount=0.0
+    for penalty, stem_weight in product(penalties, stem_weights):
+        reading = Decoder(
+            "greedy",
+            canonical_only=decoder.canonical_only,
+            noncanonical_penalty=penalty,
+            stem_weight=stem_weight,
         )
-        found += reading.decode_each(pairs, example.tokens, thresholds)
+        found += reading.decode_each(pairs, example.tokens, thresholds, example.stems)
     f1 = StrictScores.of(found, [example.pairs] * len(found)).f1
     return f1.reshape(-1, len(THRESHOLDS))

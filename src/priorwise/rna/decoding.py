@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from priorwise.rna.agreement import supported
 from priorwise.rna.alphabet import A
 from priorwise.rna.doubt import doubt
 from priorwise.rna.matching import best_matching
@@ -34,6 +35,9 @@ class Decoder:
     threshold. Its score is its probability, less `noncanonical_penalty` if it is not one of AU, GC,
     GU. Every base has at most one partner.
 
+    With a `stem_weight` the probability is first moved by what the loop types say of both bases
+    (see `agreement.supported`).
+
     The threshold is lower for a sequence that the probabilities are in doubt of: the best one for
     F1 is half the F1 that can be reached (Lipton et al. 2014, Optimal thresholding of classifiers
     to maximize F1 measure, theorem 1), and that is less where there is doubt. It is multiplied by
@@ -58,6 +62,8 @@ class Decoder:
         Probability taken from other pairs, 0 or more.
     doubt_discount : float
         In [0, 1]; 0 = one threshold for all sequences.
+    stem_weight : float
+        0 or more; 0 = the loop types have no say.
     """
 
     method: Method = "nested"
@@ -65,6 +71,7 @@ class Decoder:
     canonical_only: bool = False
     noncanonical_penalty: float = 0.0
     doubt_discount: float = 0.0
+    stem_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):
@@ -74,10 +81,9 @@ class Decoder:
         for name in ("threshold", "doubt_discount"):
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise ValueError(f"{name}: expected a number in [0, 1], got {value}")
-        if not 0 <= self.noncanonical_penalty < np.inf:
-            raise ValueError(
-                f"noncanonical_penalty: expected 0 or more, got {self.noncanonical_penalty}"
-            )
+        for name in ("noncanonical_penalty", "stem_weight"):
+            if not 0 <= (value := getattr(self, name)) < np.inf:
+                raise ValueError(f"{name}: expected 0 or more, got {value}")
 
     def to_dict(self) -> dict[str, Any]:
         """All settings, for the description of a model."""
@@ -104,7 +110,10 @@ class Decoder:
         return replace(self, threshold=threshold, doubt_discount=0.0)
 
     def decode(
-        self, probabilities: NDArray[np.floating], tokens: NDArray[np.integer]
+        self,
+        probabilities: NDArray[np.floating],
+        tokens: NDArray[np.integer],
+        stems: NDArray[np.floating] | None = None,
     ) -> NDArray[np.int32]:
         """Pairs of one sequence.
 
@@ -114,6 +123,8 @@ class Decoder:
             Of each pair; symmetric, only the upper triangle is read.
         tokens : numpy.ndarray of shape (L,)
             Vocabulary ids; nothing pairs with padding or another special token.
+        stems : numpy.ndarray of shape (L,), optional
+            Probability of each base to be in a stem; needed with a `stem_weight`.
 
         Returns
         -------
@@ -123,15 +134,16 @@ class Decoder:
         Raises
         ------
         ValueError
-            If the shapes differ or a probability is not a finite number.
+            If the shapes differ, a probability is not a finite number, or `stems` are needed.
         """
-        return self.decode_each(probabilities, tokens, [self.threshold])[0]
+        return self.decode_each(probabilities, tokens, [self.threshold], stems)[0]
 
     def decode_each(
         self,
         probabilities: NDArray[np.floating],
         tokens: NDArray[np.integer],
         thresholds: Sequence[float],
+        stems: NDArray[np.floating] | None = None,
     ) -> list[NDArray[np.int32]]:
         """Pairs of one sequence for each of several thresholds, for little more than one.
 
@@ -141,7 +153,7 @@ class Decoder:
 
         Parameters
         ----------
-        probabilities, tokens
+        probabilities, tokens, stems
             As for `decode`.
         thresholds : sequence of float
             In place of the decoder's own, in any order; lowered like it by `doubt_discount`.
@@ -155,7 +167,7 @@ class Decoder:
         lowered = self.lowering(probabilities, tokens)
         thresholds = [t * lowered for t in thresholds]
         distinct = sorted(set(thresholds))
-        cells = self._cells(probabilities, tokens, distinct[0])
+        cells = self._cells(self._scores(probabilities, stems), tokens, distinct[0])
         if self.method == "greedy":
             picked = _greedy(cells)
             found = [picked[cells.score[picked] >= t] for t in distinct]
@@ -180,6 +192,19 @@ class Decoder:
         weight = cells.score[kept] - threshold + TIE
         best = best_nested if self.method == "nested" else best_matching
         return kept[best(first, second, weight)]
+
+    def _scores(
+        self, probabilities: NDArray[np.floating], stems: NDArray[np.floating] | None
+    ) -> NDArray[np.floating]:
+        if not self.stem_weight:
+            return probabilities
+        if stems is None or stems.shape != probabilities.shape[:1]:
+            given = "none" if stems is None else f"shape {stems.shape}"
+            raise ValueError(
+                f"stems: expected one probability for each of {len(probabilities)} bases, as "
+                f"stem_weight is {self.stem_weight:g}; got {given}"
+            )
+        return supported(probabilities, stems, self.stem_weight)
 
     def _cells(
         self, probabilities: NDArray[np.floating], tokens: NDArray[np.integer], lowest: float

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from priorwise.rna.agreement import agreed_loops
 from priorwise.rna.baselines import rnafold
 from priorwise.rna.cells import CellCounts, cells_of
 from priorwise.rna.copying import copy_nearest
@@ -130,9 +131,11 @@ def evaluate_part(
     cells, right = CellCounts.zero(), 0
     maps = feature_maps(sequences, model.features)
     for found in model.predict(rows, maps):
-        predicted[found.row] = decoder.decode(found.pairs, rows.tokens_of_row(found.row))
+        tokens = rows.tokens_of_row(found.row)
+        pairs = predicted[found.row] = decoder.decode(found.pairs, tokens, found.stems)
         cells += CellCounts.of(cells_of(found.pairs, true[found.row]))
-        right += int((found.loops == rows.loops_of_row(found.row)).sum())
+        loops = agreed_loops(found.loops, pairs)
+        right += int((loops == rows.loops_of_row(found.row)).sum())
     scores = {MODEL: StrictScores.of(predicted, true)}
     similarity, exact = np.full(len(rows), np.nan, np.float32), -1
     if training is not None:

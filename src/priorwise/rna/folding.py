@@ -32,6 +32,7 @@ class Fold(NamedTuple):
         probabilities: npt.NDArray[np.float32],
         tokens: npt.NDArray[np.uint8],
         decoder: Decoder,
+        stems: npt.NDArray[np.float32] | None = None,
     ) -> "Fold":
         """Decode pair probabilities.
 
@@ -40,13 +41,15 @@ class Fold(NamedTuple):
         probabilities : numpy.ndarray of shape (L, L)
         tokens : numpy.ndarray of shape (L,)
         decoder : Decoder
+        stems : numpy.ndarray of shape (L,), optional
+            As for `Decoder.decode`.
 
         Raises
         ------
         ValueError
             If a probability is not finite, or more pairs cross each other than there are brackets.
         """
-        pairs = decoder.decode(probabilities, tokens)
+        pairs = decoder.decode(probabilities, tokens, stems)
         return cls(dot_bracket(len(tokens), pairs), pairs, confidence(probabilities, pairs))
 
 

@@ -41,18 +41,23 @@ class StructureJudge:
         self._f1.clear()
         self._cells = CellCounts.zero()
 
-    def add(self, row: int, probabilities: npt.NDArray[np.float32]) -> None:
+    def add(
+        self, row: int, probabilities: npt.NDArray[np.float32], stems: npt.NDArray[np.float32]
+    ) -> None:
         """Take in the pair probabilities of one row.
 
         Parameters
         ----------
         row : int
         probabilities : numpy.ndarray of shape (bases, bases)
+        stems : numpy.ndarray of shape (bases,)
+            Probability of each base to be in a stem.
         """
         if not self.rows.labelled[row]:
             return
         true = self.rows.pairs_of_row(row)
-        found = self.decoder.decode_each(probabilities, self.rows.tokens_of_row(row), TRIED)
+        tokens = self.rows.tokens_of_row(row)
+        found = self.decoder.decode_each(probabilities, tokens, TRIED, stems)
         self._f1[row] = np.array([float(StrictScores.of([f], [true]).f1[0]) for f in found])
         if not self.in_cut(row):
             self._cells += CellCounts.of(cells_of(probabilities, true))

@@ -13,6 +13,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from priorwise.errors import BadInput
 from priorwise.learn.schedules import Kind, scheduler
 from priorwise.learn.sparse import SparseSelection
+from priorwise.rna.agreement import STEM
 from priorwise.rna.batches import RnaBatch
 from priorwise.rna.judge import StructureJudge
 from priorwise.rna.network import RnaAnswer, RnaNetwork
@@ -211,8 +212,9 @@ class RnaModule(LightningModule):
         self._on_seed_scale.add(answer, known, SEED_SCALE.sums(answer, known))
         both = opinions(whole, batch.present, batch.features)
         pairs = both.mixed(self.folding_weight).cpu().numpy()
+        stems = whole.loops.float().softmax(-1)[..., STEM].cpu().numpy()
         for k, (row, n) in enumerate(zip(batch.row.tolist(), batch.lengths.tolist(), strict=True)):
-            self.judge.add(row, pairs[k, :n, :n])
+            self.judge.add(row, pairs[k, :n, :n], stems[k, :n])
 
     def on_validation_epoch_end(self) -> None:
         """Log the metrics of the epoch."""

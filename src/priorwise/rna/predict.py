@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from priorwise.rna.agreement import STEM
 from priorwise.rna.batches import WIDTH_STEP, FeatureMaps, assemble
 from priorwise.rna.ensemble import AnyRnaNetwork
 from priorwise.rna.opinions import opinions
@@ -27,15 +28,20 @@ class Prediction(NamedTuple):
         Probability of each pair, symmetric: both opinions, mixed.
     learned, folded : numpy.ndarray of shape (bases, bases), float32
         The opinions (see `opinions`); without a second one both are the first.
-    loops : numpy.ndarray of shape (bases,), int64
-        The likeliest loop type of each base.
+    loops : numpy.ndarray of shape (bases, 5), float32
+        Probability of each loop type.
     """
 
     row: int
     pairs: npt.NDArray[np.float32]
     learned: npt.NDArray[np.float32]
     folded: npt.NDArray[np.float32]
-    loops: npt.NDArray[np.int64]
+    loops: npt.NDArray[np.float32]
+
+    @property
+    def stems(self) -> npt.NDArray[np.float32]:
+        """Probability of each base to be in a stem, shape (bases,)."""
+        return self.loops[:, STEM]
 
 
 def predict(
@@ -79,7 +85,7 @@ def predict(
             learned = both.learned.cpu().numpy()
             folded = learned if both.folded is None else both.folded.cpu().numpy()
             pairs = both.mixed(folding_weight).cpu().numpy()
-            loops = answer.loops.argmax(-1).cpu().numpy()
+            loops = answer.loops.float().softmax(-1).cpu().numpy()
         for k, row in enumerate(batch.tolist()):
             n = int(rows.lengths[row])
             own = (k, slice(n), slice(n))

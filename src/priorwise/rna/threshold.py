@@ -24,11 +24,14 @@ class Example(NamedTuple):
     tokens : numpy.ndarray of shape (L,)
     pairs : numpy.ndarray of shape (n_pairs, 2)
         True pairs, 0-based, i < j.
+    stems : numpy.ndarray of shape (L,), optional
+        Probability of each base to be in a stem.
     """
 
     probabilities: NDArray[np.floating]
     tokens: NDArray[np.integer]
     pairs: NDArray[np.integer]
+    stems: NDArray[np.floating] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def choose_threshold(
         raise ValueError("thresholds: expected at least one")
     total, n = np.zeros((3, len(tried))), 0
     for example in examples:
-        found = decoder.decode_each(example.probabilities, example.tokens, tried)
+        found = decoder.decode_each(example.probabilities, example.tokens, tried, example.stems)
         scores = _scores(found, example)
         total += [scores.precision, scores.recall, scores.f1]
         n += 1

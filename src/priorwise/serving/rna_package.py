@@ -15,6 +15,7 @@ from priorwise.serving.rna_pyfunc import answers, longest
 SHIPPED = (
     *COMMON_FILES,
     "rna/__init__.py",
+    "rna/agreement.py",
     "rna/alphabet.py",
     "rna/baselines.py",
     "rna/batches.py",

@@ -100,7 +100,8 @@ def answers(
     folds: list[Fold | None] = [None] * len(rows)
     for found in saved.predict(rows, maps_for(saved, sequences), cells=1):
         try:
-            folds[found.row] = Fold.of(found.pairs, rows.tokens_of_row(found.row), decoder)
+            tokens = rows.tokens_of_row(found.row)
+            folds[found.row] = Fold.of(found.pairs, tokens, decoder, found.stems)
         except ValueError as error:
             raise BadInput(f"column {SEQUENCE}, row {found.row}: {error}") from error
     done = [fold for fold in folds if fold is not None]
