@@ -52,7 +52,7 @@ def _run(name: str, arguments: list[str]) -> int:
     _set_environment()
     try:
         # importing torch, lightning and mlflow takes seconds: only now, with signals in hand
-        if int(os.environ.get("LOCAL_RANK", "0")) > 0:
+        if any(int(os.environ.get(name) or 0) for name in ("LOCAL_RANK", "NODE_RANK")):
             import_module("priorwise.phases.spectra_fit").run_rank(stop)
         else:
             _execute(name, arguments, stop)

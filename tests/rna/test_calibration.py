@@ -72,14 +72,42 @@ def test_every_line_is_what_decoding_gives():
             [best[0], -best[1], *best[2:]],
             atol=1e-12,
         )
-    assert choice.table["f1"].max() == pytest.approx(
-        choice.table["f1"][
-            (choice.table["folding_weight"] == choice.folding_weight)
-            & (choice.table["noncanonical_penalty"] == choice.noncanonical_penalty)
-            & (choice.table["stem_weight"] == choice.stem_weight)
-            & (choice.table["doubt_discount"] == choice.doubt_discount)
-        ].item()
-    )
+
+
+def clearly_worse(examples, table, line):
+    """By more than one standard error of the paired difference from the best line."""
+    best = table.loc[table["f1"].idxmax()]
+    differences = {"VL0": [], "CUT": []}
+    for e in examples:
+        f1 = []
+        for reading in (best, line):
+            mixture = both.mixed(e.learned, e.folded, reading["folding_weight"])
+            own = reading["threshold"] * (
+                1 - reading["doubt_discount"] * both.doubt(np.triu(mixture, 1))
+            )
+            decoder = Decoder("greedy", own, noncanonical_penalty=reading["noncanonical_penalty"])
+            scores = supported(mixture, e.stems, reading["stem_weight"])
+            found = set(map(tuple, decoder.decode(scores, e.tokens).tolist()))
+            f1.append(reference.strict(found, set(map(tuple, e.pairs)))[2])
+        differences[e.partition].append(f1[0] - f1[1])
+    parts = list(differences.values())
+    error = np.sqrt(sum(np.var(d, ddof=1) / len(d) for d in parts)) / len(parts)
+    return np.mean([np.mean(d) for d in parts]) > error + 1e-9
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_largest_share_that_is_not_clearly_worse(seed):
+    examples = [*noisy(7, "VL0", [seed, 0]), *noisy(5, "CUT", [seed, 1])]
+    choice = choose_reading(Decoder("greedy"), examples, penalties=(0.0, 0.2))
+    table = choice.table
+    fit = [not clearly_worse(examples, table, line) for _, line in table.iterrows()]
+    near = table[fit]
+    assert 0 < len(near) < len(table)
+    assert choice.folding_weight == near["folding_weight"].max()
+    near = near[near["folding_weight"] == choice.folding_weight]
+    taken = near.loc[near["f1"].idxmax()]
+    for name in ("noncanonical_penalty", "stem_weight", "doubt_discount"):
+        assert getattr(choice, name) == taken[name], name
 
 
 def test_partitions_count_alike_whatever_their_size():
@@ -93,10 +121,10 @@ def test_partitions_count_alike_whatever_their_size():
     assert table["VL0"].tolist() == [1, 0] and table["CUT"].tolist() == [0, 1]
 
 
-def test_of_equally_good_readings_the_one_that_changes_least():
+def test_of_equally_good_readings_the_one_that_trusts_theory_and_changes_least_else():
     right = cells(*HAIRPIN)
     choice = choose_reading(Decoder(), [judged(right, right)])
-    assert (choice.folding_weight, choice.noncanonical_penalty) == (0, 0)
+    assert (choice.folding_weight, choice.noncanonical_penalty) == (1, 0)
     assert (choice.stem_weight, choice.doubt_discount) == (0, 0)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from priorwise.learn.loader import RowLoader
 from priorwise.learn.recorder import NullRecorder, Recorder
 from priorwise.learn.stopping import StopRequest
 from priorwise.phases.desk import Desk, Plan, say
+from priorwise.phases.handing_over import hand_over, handed_over
 from priorwise.phases.run_folder import (
     HISTORY,
     keep_for_resume,
@@ -29,10 +29,9 @@ from priorwise.spectra.module import SpectraModule
 from priorwise.spectra.objective import Objective
 from priorwise.tracking.fingerprint import file_sha256
 from priorwise.tracking.runs import RunTrack
-from priorwise.training.fit import FitPlan, FitResult, fit, processes
+from priorwise.training.fit import FitPlan, FitResult, fit
+from priorwise.training.ranks import processes, rank_of_process
 
-#: tells a rank started by Lightning which job it belongs to
-JOB_VARIABLE = "PRIORWISE_JOB"
 #: c, s and pi by polarity
 Priors = dict[str, dict[str, Any]]
 #: shown beside `recall` for the best epoch
@@ -76,7 +75,8 @@ class SpectraJob:
 def run_job(job: SpectraJob, recorder: Recorder, stop: StopRequest) -> FitResult:
     """Read the pinned tables, build the module, fit."""
     options = job.options
-    rank, world = int(os.environ.get("LOCAL_RANK", 0)), processes(options.devices)
+    devices = processes(options.devices)
+    rank, world = rank_of_process(options.devices), devices * options.num_nodes
     loaders = []
     for table, shuffle in ((job.train, True), (job.validation, False)):
         rows = rows_of(table, job.polarity, options, world)
@@ -96,6 +96,7 @@ def run_job(job: SpectraJob, recorder: Recorder, stop: StopRequest) -> FitResult
         weight_decay=options.weight_decay,
         seed=options.seed,
         bfloat16=options.precision == "bf16",
+        compiled=options.torch_compile,
     )
     if job.init:
         architecture, state = read_checkpoint(Path(job.init))
@@ -107,7 +108,9 @@ def run_job(job: SpectraJob, recorder: Recorder, stop: StopRequest) -> FitResult
         epochs=options.epochs,
         patience=options.patience,
         monitor=options.monitor,
-        devices=world,
+        devices=devices,
+        num_nodes=options.num_nodes,
+        strategy=options.strategy,
         folder=Path(job.folder),
         resume_from=Path(job.resume_from) if job.resume_from else None,
         degenerate=job.objective.degenerate,
@@ -120,7 +123,7 @@ def run_job(job: SpectraJob, recorder: Recorder, stop: StopRequest) -> FitResult
 
 def run_rank(stop: StopRequest) -> None:
     """The part of a rank other than 0: the fit, and nothing of the phase around it."""
-    job = SpectraJob.from_json(Path(os.environ[JOB_VARIABLE]).read_text())
+    job = SpectraJob.from_json(handed_over(stop))
     run_job(job, NullRecorder(), stop)
 
 
@@ -132,15 +135,14 @@ def train_and_log(
     `priors` are those of the loss, by polarity, for the description of the model.
     """
     folder = working_folder(job.options.out, track.run_id)
-    history, job_file = folder / HISTORY, folder / "job.json"
+    history = folder / HISTORY
     if job.options.resume:
         last = last_checkpoint(folder, track.run_id, desk)
         job = replace(job, resume_from=str(last) if last else "")
     job = replace(job, folder=str(folder))
-    job_file.write_text(job.to_json())
-    os.environ[JOB_VARIABLE] = str(job_file.resolve())
     try:
-        result = run_job(job, track.recorder(history), desk.stop)
+        with hand_over(job.to_json(), folder / "job.json", job.options.num_nodes):
+            result = run_job(job, track.recorder(history), desk.stop)
     except BaseException as error:
         keep_for_resume(folder, track)
         if isinstance(error, Interrupted):

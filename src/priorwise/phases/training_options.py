@@ -56,7 +56,15 @@ class TrainingOptions:
     num_workers : int
         Loader processes; 0 assembles batches in the training process.
     devices : int
-        Processes (GPUs, or CPU processes); 0 = all available accelerators.
+        Processes on each node (GPUs, or CPU processes); 0 = all available accelerators.
+    num_nodes : int
+        Machines that train together, each with so many processes: the README says how to start
+        them.
+    strategy : {"auto", "ddp"}
+        How processes train together; auto: ddp if there are several.
+    torch_compile : bool
+        Compile the network first. Measured on CPUs: no faster, and one to two minutes go by before
+        the first step; for GPUs it is untested.
     resume : str
         Run id of an interrupted training to continue.
     seed : int
@@ -86,6 +94,9 @@ class TrainingOptions:
     log_every_n_steps: int = 50
     num_workers: int = 0
     devices: int = 0
+    num_nodes: int = 1
+    strategy: Literal["auto", "ddp"] = "auto"
+    torch_compile: bool = False
     resume: str = ""
     seed: int = 1
     config: str = ""
@@ -95,6 +106,7 @@ class TrainingOptions:
         for name in ("batch_size", "epochs", "patience", "n_layers", "instrument_embedding_dim"):
             at_least(name, getattr(self, name), 1)
         at_least("length_window", self.length_window, 1)
+        at_least("num_nodes", self.num_nodes, 1)
         for name in ("degenerate_patience", "log_every_n_steps", "num_workers", "devices", "seed"):
             at_least(name, getattr(self, name), 0)
         if self.d_model < 8 or self.d_model % 8:

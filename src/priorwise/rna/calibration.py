@@ -6,7 +6,7 @@ model may be trusted on sequences unlike its training; so it is judged on partit
 of which one should be far from the training.
 """
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -26,6 +26,8 @@ PENALTIES = (0.0, 0.05, 0.1, 0.2, 0.3)
 #: are no better on VL0 and CUT, and theory knows no reason for them (see `Decoder`)
 DISCOUNTS = (0.0, 1.0)
 STEM_WEIGHTS = (0.0, 0.2, 0.4)
+#: means of F1 that differ by less are equal
+TIE = 1e-12
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8)
 
 
@@ -82,15 +84,19 @@ def choose_reading(
     stem_weights: Iterable[float] = STEM_WEIGHTS,
     discounts: Iterable[float] = DISCOUNTS,
 ) -> ReadingChoice:
-    """The share, the penalty, the say of loop types and the discount with the best F1.
+    """The share, the penalty, the say of loop types and the discount that give a good F1.
 
-    Each partition counts alike.
+    Each partition counts alike. Of the combinations that are not clearly worse than the best one,
+    by at most one standard error of the paired difference, those with the largest share are kept,
+    and of these the best is taken: sequences to judge by resemble those of the training more than
+    those of new families do, so they flatter what was learned; what thermodynamics says is as good
+    on either.
 
     Structures are decoded greedily, whatever the decoder's method: that takes a hundredth of the
     time where a model is unsure, and orders the combinations alike.
 
-    Of equally good combinations the one with the smaller share, then the smaller penalty, say of
-    loop types and discount: what was learned is believed as it is, unless there is a reason not to.
+    Of equally good combinations of one share the one with the smaller penalty, say of loop types
+    and discount.
 
     Parameters
     ----------
@@ -114,16 +120,14 @@ def choose_reading(
         raise ValueError(
             "folding_weights, penalties, stem_weights, discounts: expected at least one of each"
         )
-    total: dict[str, NDArray[np.float64]] = {}
-    n: Counter[str] = Counter()
+    each: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
     for example in examples:
-        name = example.partition
         f1 = [_f1(decoder, example, weight, taken, heard, lowered) for weight in weights]
-        total[name] = total.get(name, 0.0) + np.concatenate(f1)
-        n[name] += 1
-    if not total:
+        each[example.partition].append(np.concatenate(f1))
+    if not each:
         raise ValueError("examples: expected at least one sequence with a structure")
-    means = {name: total[name] / n[name] for name in sorted(total)}
+    f1_of = {name: np.stack(each[name]) for name in sorted(each)}
+    means = {name: f1.mean(0) for name, f1 in f1_of.items()}
     both = np.mean(list(means.values()), axis=0)
     threshold = both.argmax(1)
     lines = np.arange(len(tried))
@@ -132,8 +136,21 @@ def choose_reading(
     table = pd.DataFrame(tried, columns=names)
     table["threshold"] = np.array(THRESHOLDS)[threshold]
     table = table.assign(**at_best, f1=both.max(1))
-    best = int(np.flatnonzero(table["f1"] >= table["f1"].max() - 1e-12)[0])
+    best = _not_clearly_worse([f1[:, lines, threshold] for f1 in f1_of.values()], table)
     return ReadingChoice(*tried[best], table)
+
+
+def _not_clearly_worse(f1: Sequence[NDArray[np.floating]], table: pd.DataFrame) -> int:
+    """The line to take; `f1` of each partition has shape (examples, lines)."""
+    mean, share = table["f1"].to_numpy(), table["folding_weight"].to_numpy()
+    best = int(mean.argmax())
+    variance = sum(
+        (part - part[:, [best]]).var(0, ddof=1) / len(part) for part in f1 if len(part) > 1
+    )
+    error = np.sqrt(variance) / len(f1)
+    near = mean >= mean[best] - error - TIE
+    near &= share == share[near].max()
+    return int(np.flatnonzero(near & (mean >= mean[near].max() - TIE))[0])
 
 
 def _f1(

@@ -36,6 +36,8 @@ class SpectraModule(LightningModule):
         AdamW, eps 1e-4, one learning rate for the encoder and one for the heads.
     bfloat16 : bool
         Train in bfloat16 (see `encoder.in_bfloat16`).
+    compiled : bool
+        Compile the network at its first step.
     seed : int
         Initial weights depend on it alone, and dropout of step n of epoch e on (seed, e, n), so
         that equal work gives equal weights: in any process, after any other, interrupted or not.
@@ -51,11 +53,14 @@ class SpectraModule(LightningModule):
         weight_decay: float,
         seed: int,
         bfloat16: bool = False,
+        compiled: bool = False,
     ) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network = in_bfloat16(SpectrumClassifier(**network), bfloat16)
+        if compiled:
+            self.network.compile(dynamic=True)  # batches are of many widths
         self.objective = objective
         self.rates = (encoder_lr, linear_lr, weight_decay)
         self.seed = seed

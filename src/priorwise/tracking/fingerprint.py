@@ -12,7 +12,10 @@ HASH_CHARS = 32
 
 #: keys that say where or how fast, not what
 NOT_FINGERPRINTED = frozenset(
-    {"config", "data", "data_val", "test_1", "test_2", "test_3", "num_workers", "devices", "out"}
+    {
+        *("config", "data", "data_val", "test_1", "test_2", "test_3", "out"),
+        *("num_workers", "devices", "num_nodes", "strategy"),
+    }
     | {"resume", "bce_run", "prior_pos", "prior_neg", "override", "init_from", "model"}
     | {"log_every_n_steps"}
 )

@@ -26,13 +26,12 @@ from priorwise.training.callbacks import (
     StopAtStep,
 )
 from priorwise.training.degenerate import DegenerateStop, Judge
+from priorwise.training.ranks import RANK_VARIABLES
 
 #: monitors that are better when smaller; all others are better when larger
 MINIMISED = frozenset(
     {"train_loss", "val_loss", "val_loss_seed", "nnpu_risk", "clamp_rate", "q_gap"}
 )
-#: set for the ranks that Lightning starts, and to be forgotten after a fit
-RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class FitPlan:
     monitor : str
         Any logged metric.
     devices : int
-        Processes, at least 1: GPUs, or CPU processes over gloo.
+        Processes on each node, at least 1: GPUs, or CPU processes over gloo.
     folder : pathlib.Path
         Checkpoints go to `folder`/checkpoints.
     resume_from : pathlib.Path, optional
@@ -65,6 +64,10 @@ class FitPlan:
         Largest norm of the gradient.
     log_every_n_steps : int
         Steps between two records of the training loss; 0 = none.
+    num_nodes : int
+        Machines that train together (see `ranks`).
+    strategy : str
+        Lightning's name of how they do; auto = alone, or ddp.
     """
 
     epochs: int
@@ -80,6 +83,8 @@ class FitPlan:
     half_precision: bool = True
     clip: float | None = None
     log_every_n_steps: int = 0
+    num_nodes: int = 1
+    strategy: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -166,24 +171,22 @@ def fit(
     )
 
 
-def processes(devices: int) -> int:
-    """How many processes train: `devices`, or for 0 one per accelerator."""
-    return devices or max(1, torch.cuda.device_count())
-
-
 def _trainer(plan: FitPlan, callbacks: list[pl.Callback]) -> pl.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*checkpoint directory.*exists and is not empty.*")
-    on_gpu, devices = torch.cuda.is_available(), plan.devices
+    on_gpu, strategy = torch.cuda.is_available(), plan.strategy
+    if strategy == "auto" and plan.devices * plan.num_nodes > 1:
+        strategy = "ddp"
     if sys.stderr.isatty():
         callbacks = [*callbacks, TQDMProgressBar(refresh_rate=5)]
     return pl.Trainer(
         accelerator="gpu" if on_gpu else "cpu",
-        devices=devices,
+        devices=plan.devices,
+        num_nodes=plan.num_nodes,
         # ranks are started by us, also inside a Slurm job of one task
         plugins=[LightningEnvironment()],
-        strategy="ddp" if devices > 1 else "auto",
+        strategy=strategy,
         precision="16-mixed" if on_gpu and plan.half_precision else "32-true",
         gradient_clip_val=plan.clip,
         max_epochs=plan.epochs,
