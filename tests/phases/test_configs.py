@@ -80,7 +80,7 @@ ELSEWHERE = {
     *("polarity", "polarities", "bce_run", "model"),
     *("inputs", "library", "dataset_id", "split", "checkpoint", "name"),
     *("action", "version"),
-    *("num_workers", "devices"),
+    *("num_workers", "devices", "num_nodes", "strategy"),
     *("seed", "config", "out", "resume"),
 }
 

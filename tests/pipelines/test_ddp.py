@@ -2,6 +2,7 @@
 
 import math
 import signal
+import sys
 
 import pandas as pd
 import psutil
@@ -9,6 +10,7 @@ import pytest
 import torch
 from tests.pipelines.test_resume import assert_same, left_by
 from tests.pipelines.test_signals import wait_for
+from tests.pipelines.tracking_server import free_port
 from tests.pipelines.workplace import RECIPE
 
 pytestmark = pytest.mark.slow
@@ -64,6 +66,69 @@ def test_batches_are_dealt_out(workplace, started):
     for name in ("train_loss", "val_loss"):
         assert two[name] == pytest.approx(one[name], rel=1e-4)
     assert two["q"] == pytest.approx(one["q"], abs=0.03)
+
+
+@pytest.fixture
+def nodes(workplace, project):
+    """Start the same training as two nodes would, of one process each."""
+    processes = []
+
+    def start(**parameters):
+        shared = {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(free_port()),
+            "PRIORWISE_JOB": str(workplace.folder / "shared" / "job.json"),
+        }
+        given = {"devices": 1, "num_nodes": 2, **parameters}
+        script = [sys.executable, "-P", project / "entry_points" / "bce_pretrain.py"]
+        for rank in (1, 0):  # the one that waits first; the other one's output is kept
+            variables = {**shared, "NODE_RANK": str(rank), "PYTHONPATH": str(project / "src")}
+            command = [*script, *workplace.flags("bce_pretrain", given)]
+            processes.append(workplace.start(command, variables))
+        return list(reversed(processes))
+
+    yield start
+    for process in processes:
+        process.kill()
+
+
+def test_two_nodes_are_as_good_as_two_processes_of_one(workplace, started, nodes):
+    first, second = nodes(epochs=2)
+    assert first.wait(SECONDS) == 0, workplace.stderr
+    assert second.wait(30) == 0
+    (run,) = workplace.runs()
+    assert run.data.tags["complete"] == "true"
+    assert not list((workplace.folder / "shared").iterdir())  # the next job is another one
+    assert started(epochs=2, strategy="ddp").wait(SECONDS) == 0, workplace.stderr
+    other = workplace.run("bce_pretrain")
+    assert other.data.tags["fingerprint"] == run.data.tags["fingerprint"]
+    for name in ("train_loss", "val_loss", "val_recall", "q", "labelled_auc"):
+        assert run.data.metrics[name] == pytest.approx(other.data.metrics[name], abs=1e-6)
+
+
+def test_validation_is_the_same_on_one_and_on_two(workplace, started):
+    """The same weights, judged by one process and by two: epochs of no learning."""
+    still = {"epochs": 1, "encoder_lr": 1e-30, "linear_lr": 1e-30}
+    assert started(**still).wait(SECONDS) == 0, workplace.stderr
+    two = workplace.run("bce_pretrain").data.metrics
+    assert workplace.phase("bce_pretrain", **still).code == 0
+    one = workplace.run("bce_pretrain").data.metrics
+    judged = {name for name in one if name.startswith("val_") or name in ("q", "labelled_auc")}
+    assert {"val_loss", "val_recall", "q", "labelled_auc"} <= judged
+    for name in judged:
+        assert two[name] == pytest.approx(one[name], abs=1e-6), name
+
+
+def test_a_node_that_nobody_told_of_the_job(workplace, project):
+    for variables, said in (
+        ({"NODE_RANK": "1"}, "NODE_RANK is 1 and PRIORWISE_JOB is not set"),
+        ({"NODE_RANK": "0", "MASTER_ADDR": "here"}, "MASTER_PORT and PRIORWISE_JOB not set"),
+    ):
+        flags = workplace.flags("bce_pretrain", {"num_nodes": 2, "devices": 1})
+        script = [sys.executable, "-P", project / "entry_points" / "bce_pretrain.py", *flags]
+        process = workplace.start(script, {**variables, "PYTHONPATH": str(project / "src")})
+        assert process.wait(SECONDS) == 2
+        assert said in workplace.stderr
 
 
 def test_sigterm_ends_both_and_a_resume_goes_on(workplace, started):

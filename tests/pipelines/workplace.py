@@ -18,7 +18,7 @@ RECIPE = Path(__file__).parent / "tiny.yaml"
 BIN = Path(sys.executable).parent
 PROJECT_FILES = ("MLproject", "conda.yaml", "pyproject.toml", "src", "entry_points", "configs")
 #: variables of the shell that started pytest and must not reach a phase
-FOREIGN = ("MLFLOW_", "AWS_", "PRIORWISE", "LOCAL_RANK", "SLURM_", "PYTHONPATH")
+FOREIGN = ("MLFLOW_", "AWS_", "PRIORWISE", "LOCAL_RANK", "NODE_", "SLURM_", "PYTHONPATH")
 STORE = "mlflow.db"
 
 
