@@ -5,6 +5,7 @@
     loader     shuffled batches ready for the network; padding
     storage    bytes of a table
     step       training steps: same batches, length buckets, bfloat16; and the floor
+    compile    training steps with torch.compile and without
     inference  predictions
     pyfunc     what the served model adds to each row
     tracking   what a step waits for its metrics
@@ -40,6 +41,7 @@ PARTS: dict[str, Callable[[Setting], Report]] = {
     "loader": speed_loader.run,
     "storage": speed_storage.run,
     "step": speed_step.run,
+    "compile": speed_step.run_compiled,
     "inference": speed_step.run_inference,
     "pyfunc": speed_serving.run,
     "tracking": speed_tracking.run,

@@ -86,6 +86,27 @@ def run(setting: Setting) -> Report:
     return _compared("step", title, rows, lines, bounds, setting, training=True)
 
 
+def run_compiled(setting: Setting) -> Report:
+    """Training steps with torch.compile and without."""
+    rows, batched = _prepared(setting)
+    lines: dict[str, Callable[[int], Turn]] = {
+        f"{kind}{how}": _our_steps(rows, batched, 1, kind == "bfloat16", compiled=bool(how))
+        for kind in ("float32", "bfloat16")
+        for how in ("", ", compiled")
+    }
+    first = [f"{name} {line(0).wall:.0f} s" for name, line in lines.items()]
+    table, turns = take_turns(lines, setting.rounds, "float32", "wall")
+    used = [
+        f"batches of {batched.size}, {setting.threads} thread(s)",
+        f"first turn, with the compilation: {', '.join(first)}",
+    ]
+    title = "training steps with torch.compile"
+    labels = {"wall": "rows per second (dot: round)"}
+    figure = dots(turns, "line", labels, title, ours=[line for line in lines if "," in line])
+    report = Report("compile", title, used, table, [], {"": figure}, files={"_rounds": turns})
+    return present(report, setting.out)
+
+
 def run_inference(setting: Setting) -> Report:
     """Predictions."""
     rows, batched = _prepared(setting)
@@ -165,10 +186,12 @@ def _published_steps(rows: SpectraRows, batched: Batched) -> Callable[[int], Tur
 
 
 def _our_steps(
-    rows: SpectraRows, batched: Batched, which: int, bfloat16: bool
+    rows: SpectraRows, batched: Batched, which: int, bfloat16: bool, *, compiled: bool = False
 ) -> Callable[[int], Turn]:
     torch.manual_seed(0)
     network = in_bfloat16(SpectrumClassifier(), bfloat16).train()
+    if compiled:
+        network.compile(dynamic=True)
     groups = parameter_groups(network, 5e-6, 1e-5, 1e-3)
     optimizer = torch.optim.AdamW(groups, eps=ADAMW_EPS, fused=True)
     priors = PolarityPriors(ClassPrior(0.45, 0.2), ClassPrior(0.28, 0.2))

@@ -431,3 +431,41 @@ def test_bfloat16_autocast_is_close():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         net(*x).float().sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in net.parameters())
+
+
+on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@on_cuda
+@pytest.mark.parametrize(
+    ("precision", "atol"), [(torch.float32, 1e-4), (torch.float16, 0.02), (torch.bfloat16, 0.05)]
+)
+def test_a_gpu_says_what_a_cpu_says(precision, atol):
+    net, x = model().eval(), batch()
+    with torch.no_grad():
+        expected = net(*x).sigmoid()
+        net.cuda()
+        with torch.autocast("cuda", precision, enabled=precision != torch.float32):
+            out = net(*(part.cuda() for part in x)).float().sigmoid()
+    torch.testing.assert_close(out.cpu(), expected, rtol=0, atol=atol)
+
+
+@on_cuda
+def test_attention_on_a_gpu_makes_no_square_of_tokens():
+    """Twice the peaks must not take four times the memory."""
+    net = model().cuda().train()
+    peaks = []
+    for n_peaks in (2_000, 4_000):
+        x = tuple(part.cuda() for part in batch(4, n_peaks))
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        with torch.autocast("cuda", torch.float16):
+            net(*x).float().sum().backward()
+        peaks.append(torch.cuda.max_memory_allocated() - before)
+    assert peaks[1] < 3 * peaks[0]
+
+
+def test_a_compiled_network_keeps_its_keys():
+    net = model()
+    net.compile(dynamic=True)
+    assert set(net.state_dict()) == set(PUBLISHED)
