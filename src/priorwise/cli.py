@@ -51,6 +51,7 @@ def _run(name: str, arguments: list[str]) -> int:
     stop.watch_parent()
     _set_environment()
     try:
+        import_module("priorwise.phases.floors").check_floors()
         # importing torch, lightning and mlflow takes seconds: only now, with signals in hand
         if int(os.environ.get("LOCAL_RANK", "0")) > 0:
             import_module("priorwise.phases.spectra_fit").run_rank(stop)
