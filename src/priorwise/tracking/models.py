@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from priorwise.errors import BadInput, TrackingFailure
 from priorwise.tracking.fingerprint import HASH_CHARS, file_sha256
-from priorwise.tracking.search import History
+from priorwise.tracking.search import History, links_in
 
 #: name of every logged model: `runs:/<run id>/model` finds it
 MODEL_NAME = "model"
@@ -258,8 +258,7 @@ class Models:
 
 def _refuse_links(folder: Path, name: str) -> None:
     """Refuse a model that leads out of its folder: what it names would be read, or copied on."""
-    links = [path for path in [folder, *folder.rglob("*")] if path.is_symlink()]
-    if links:
+    if links := links_in(folder):
         raise BadInput(
             f"model: {name} holds a symbolic link, {links[0].name} (expected files of its own)"
         )

@@ -1,6 +1,7 @@
 """Lines of a text file, plain or gzip."""
 
 import gzip
+import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,10 @@ def text_lines(path: Path, newline: str | None = None) -> Iterator[str]:
     zipped = path.name.lower().endswith(".gz")
     opener = gzip.open if zipped else open
     try:
-        bound = max(MAX_EXPANSION * path.stat().st_size, MAX_EXPANSION_FLOOR) if zipped else None
+        state = path.stat()
+        if not stat.S_ISREG(state.st_mode):
+            raise BadInput(f"{path}: is no file (a folder, a pipe or a device)")
+        bound = max(MAX_EXPANSION * state.st_size, MAX_EXPANSION_FLOOR) if zipped else None
         with cast(IO[str], opener(path, "rt", encoding="utf-8-sig", newline=newline)) as file:
             n_read = 0
             while line := file.readline(MAX_LINE + 1):
