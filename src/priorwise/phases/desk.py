@@ -12,6 +12,7 @@ from priorwise.learn.stopping import StopRequest
 from priorwise.spectra.schema import SCHEMA_NAME as SPECTRA
 from priorwise.tracking.datasets import lance_input
 from priorwise.tracking.runs import RunTrack
+from priorwise.tracking.secrets import scrub
 
 WORK_FOLDER = Path(".priorwise")
 #: bytes of a recipe; ours have some thousands
@@ -19,8 +20,8 @@ LARGEST_RECIPE = 1 << 20
 
 
 def say(line: str) -> None:
-    """Show a line to the user at once."""
-    sys.stdout.write(line + "\n")
+    """Show a line to the user at once, without the passwords in it: it ends up in log files."""
+    sys.stdout.write(scrub(line) + "\n")
     sys.stdout.flush()
 
 
