@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -42,7 +43,17 @@ def run_entry(name: str, arguments: Sequence[str] | None = None) -> None:
     Exit codes: 0 ok, 2 bad input, 3 prior not resolvable, 4 tracking or artifact failure,
     128 + n stopped by signal n, 1 anything unforeseen.
     """
-    sys.exit(_run(name, sys.argv[1:] if arguments is None else list(arguments)))
+    try:
+        code = _run(name, sys.argv[1:] if arguments is None else list(arguments))
+    except Exception:  # a bug: all of it, but what an address in it holds
+        sys.stderr.write(_scrubbed(traceback.format_exc()))
+        code = 1
+    sys.exit(code)
+
+
+def _scrubbed(text: str) -> str:
+    """Without passwords: standard error ends up in log files."""
+    return str(import_module("priorwise.tracking.secrets").scrub(text))
 
 
 def _run(name: str, arguments: list[str]) -> int:
@@ -51,6 +62,7 @@ def _run(name: str, arguments: list[str]) -> int:
     stop.watch_parent()
     _set_environment()
     try:
+        import_module("priorwise.phases.floors").check_floors()
         # importing torch, lightning and mlflow takes seconds: only now, with signals in hand
         if any(int(os.environ.get(name) or 0) for name in ("LOCAL_RANK", "NODE_RANK")):
             import_module("priorwise.phases.spectra_fit").run_rank(stop)
@@ -59,7 +71,7 @@ def _run(name: str, arguments: list[str]) -> int:
     except PriorwiseError as error:
         # a value may hold line breaks; only a table of candidates is more than one line
         text = " ".join(str(error).splitlines()) if isinstance(error, BadInput) else str(error)
-        sys.stderr.write(f"priorwise {name}: {text}\n")
+        sys.stderr.write(_scrubbed(f"priorwise {name}: {text}\n"))
         return error.exit_code
     except Interrupted as stopped:
         sys.stderr.write(f"priorwise {name}: stopped ({stopped.reason})\n")

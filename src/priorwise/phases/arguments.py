@@ -52,6 +52,7 @@ def parse(phase: str, config: type[C], recipe: Recipe, given: Sequence[str]) -> 
         real = [(name, value) for name, value in named if value != NOT_GIVEN]
         values = {}
         for name, value in real:
+            _refuse_no_text(f"{source}parameter {name}", value)
             try:
                 values[name] = vars(parser.parse_args([f"--{name}={value}"]))[name]
             except ArgumentError as error:
@@ -63,6 +64,17 @@ def parse(phase: str, config: type[C], recipe: Recipe, given: Sequence[str]) -> 
     if recipe.path:
         chosen["config"] = recipe.path
     return config(**chosen)
+
+
+def _refuse_no_text(what: str, value: str) -> None:
+    """Refuse what neither a path nor a tag can hold."""
+    if "\0" in value:
+        raise BadInput(f"{what}: holds a NUL character (expected text)")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        shown = value.encode(errors="backslashreplace").decode()
+        raise BadInput(f"{what}: {shown[:200]} is no text (expected UTF-8)") from None
 
 
 def pairs(arguments: Sequence[str]) -> list[tuple[str, str]]:

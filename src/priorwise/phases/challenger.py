@@ -183,7 +183,7 @@ def try_out(challenger: Challenger, desk: Desk) -> tuple[ModelFacts | None, Find
         if model.model_id != challenger.model_id:
             return None, Finding(False, f"{challenger.address} holds model {model.model_id} by now")
         say(f"loading {challenger.called} in a fresh process")
-        whole = models.download(models.get(model.model_id))
+        whole = models.whole(model.model_id)
         return model, Finding(True, f"{works_alone(whole)}, sha256 {model.sha256[:12]}")
     except (BadInput, TrackingFailure) as error:
         return None, Finding(False, str(error))

@@ -12,13 +12,16 @@ from priorwise.learn.stopping import StopRequest
 from priorwise.spectra.schema import SCHEMA_NAME as SPECTRA
 from priorwise.tracking.datasets import lance_input
 from priorwise.tracking.runs import RunTrack
+from priorwise.tracking.secrets import scrub
 
 WORK_FOLDER = Path(".priorwise")
+#: bytes of a recipe; ours have some thousands
+LARGEST_RECIPE = 1 << 20
 
 
 def say(line: str) -> None:
-    """Show a line to the user at once."""
-    sys.stdout.write(line + "\n")
+    """Show a line to the user at once, without the passwords in it: it ends up in log files."""
+    sys.stdout.write(scrub(line) + "\n")
     sys.stdout.flush()
 
 
@@ -65,20 +68,14 @@ class Recipe:
         self._content: dict[str, dict[str, Any]] = {}
         if not path:
             return
-        try:
-            content = yaml.safe_load(Path(path).read_text())
-        except OSError as error:
-            raise BadInput(f"config {path}: cannot be read ({error.strerror})") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise BadInput(
-                f"config {path}: is not YAML ({' '.join(str(error).split())})"
-            ) from error
+        content = _yaml_of(path)
         if not isinstance(content, dict):
             raise BadInput(f"config {path}: expected sections named after phases")
         for name, section in content.items():
             if name not in self.SECTIONS:
                 raise BadInput(
-                    f"config {path}: unknown section {name!r} (expected {', '.join(self.SECTIONS)})"
+                    f"config {path}: unknown section {str(name)[:100]!r} (expected "
+                    f"{', '.join(self.SECTIONS)})"
                 )
             if not isinstance(section, dict):
                 raise BadInput(f"config {path}: section {name} must hold `parameter: value` lines")
@@ -106,6 +103,23 @@ class Recipe:
                     f"found {type(value).__name__}"
                 )
         return [f"--{key}={_text(value)}" for key, value in section.items()]
+
+
+def _yaml_of(path: str) -> Any:
+    try:
+        with open(path, "rb") as file:
+            text = file.read(LARGEST_RECIPE + 1)
+        if len(text) > LARGEST_RECIPE:
+            raise BadInput(f"config {path}: is no recipe (more than {LARGEST_RECIPE:,} bytes)")
+        return yaml.safe_load(text.decode("utf-8-sig"))
+    except OSError as error:
+        raise BadInput(f"config {path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date, an endless number
+        raise BadInput(f"config {path}: is not YAML ({_short(error)})") from error
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _text(value: object) -> str:

@@ -7,6 +7,7 @@ import torch
 
 from priorwise.errors import BadInput
 from priorwise.learn.network_folder import first_line
+from priorwise.learn.plain_checkpoint import read_plain
 
 
 def kept_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -18,11 +19,11 @@ def kept_weights(path: Path) -> dict[str, torch.Tensor]:
         If the file is not such a checkpoint.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    except Exception as error:  # torch raises errors of many kinds for a damaged file
-        raise BadInput(f"{path}: not a readable checkpoint ({first_line(error)})") from error
-    average = _under("average.", state)
-    return average or _under("network.", state)
+        state = read_plain(path)["state_dict"]
+        average = _under("average.", state)
+        return average or _under("network.", state)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise BadInput(f"{path}: not a readable checkpoint (lacks {first_line(error)})") from error
 
 
 def _under(prefix: str, state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

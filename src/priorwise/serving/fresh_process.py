@@ -67,7 +67,8 @@ def works_alone(model_folder: Path, limit: float = LIMIT_SECONDS) -> str:
         room = Path(scratch).resolve()
         copy, empty, answer = (room / name for name in ("model", "empty", "answer.json"))
         try:
-            shutil.copytree(model_folder, copy)
+            # compiled code would be run in place of the source that was checked
+            shutil.copytree(model_folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
         except (OSError, shutil.Error) as error:
             raise BadInput(
                 f"the model's files cannot be read ({_last_line(str(error))})"

@@ -49,7 +49,8 @@ def remote_files(address: str) -> list[RemoteFile]:
     Parameters
     ----------
     address : str
-        s3://bucket/key or s3://bucket/prefix. Keys with ".." in them are left out.
+        s3://bucket/key or s3://bucket/prefix. Keys that cannot be a path below a folder (with ".."
+        or a NUL in them) are left out.
 
     Raises
     ------
@@ -63,7 +64,7 @@ def remote_files(address: str) -> list[RemoteFile]:
         pages = _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         for item in (item for page in pages for item in page.get("Contents", [])):
             key = item["Key"]
-            if key.endswith("/") or ".." in PurePosixPath(key).parts:
+            if key.endswith("/") or ".." in PurePosixPath(key).parts or "\0" in key:
                 continue
             place = f"{scheme}://{bucket}/{key}"
             found.append(RemoteFile(place, int(item["Size"]), item["ETag"].strip('"')))
@@ -116,15 +117,19 @@ def staged(address: str) -> Iterator[str]:
     files = remote_files(address)
     with tempfile.TemporaryDirectory(prefix="priorwise-") as folder:
         for file in files:
-            target = Path(folder, *file.key.parts)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _download(file, target)
-        single = Path(folder, *files[0].key.parts)
-        yield str(single if files[0].address == address else folder)
+            _download(file, _below(folder, file))
+        yield str(_below(folder, files[0]) if files[0].address == address else folder)
+
+
+def _below(folder: str, file: RemoteFile) -> Path:
+    """Where a key lies below a folder; one that begins with a slash stays there, too."""
+    parts = [part for part in file.key.parts if part.strip("/")]
+    return Path(folder, *parts)
 
 
 def _download(file: RemoteFile, target: Path) -> None:
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)  # fails if a key is below another one
         _client().download_file(*_bucket_and_key(file.address), str(target))
     except (Boto3Error, BotoCoreError, ClientError, OSError) as error:
         raise BadInput(f"{file.address}: cannot be read ({error})") from error

@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from priorwise.errors import BadInput, TrackingFailure
 from priorwise.tracking.fingerprint import HASH_CHARS, file_sha256
-from priorwise.tracking.search import History
+from priorwise.tracking.search import History, links_in
 
 #: name of every logged model: `runs:/<run id>/model` finds it
 MODEL_NAME = "model"
@@ -26,6 +26,10 @@ NETWORK_FOLDER, WEIGHTS = "artifacts/network", "model.safetensors"
 MODEL_ID, MODEL_SHA256 = "model.id", "model.sha256"
 #: tag of a logged model and of a version: digest of weights and description, threshold included
 MODEL_DIGEST = "model.digest"
+#: tag of a logged model: digest of all its files, the code that MLflow would run among them
+MODEL_FILES = "model.files"
+#: folder of compiled Python
+CACHE = "__pycache__"
 ADDRESSES = "a run id, models:/NAME@ALIAS, models:/NAME/VERSION or models:/m-ID"
 _RUN = re.compile(r"[0-9a-f]{32}\Z")
 _LOGGED = re.compile(r"models:/(m-[0-9a-f]{32})\Z")
@@ -180,6 +184,35 @@ class Models:
         except (MlflowException, OSError) as error:
             raise TrackingFailure(f"{model.model_id}: {path or 'it'} cannot be read") from error
 
+    def whole(self, model_id: str) -> Path:
+        """Local copy of a logged model, code and all, checked to be what was logged.
+
+        Whoever loads a model with MLflow runs the code in it: a model whose files were changed, or
+        that this project did not log, must not get that far.
+
+        Raises
+        ------
+        BadInput
+            If its files are not those that were logged, or nothing says what was logged.
+        TrackingFailure
+            If it cannot be had.
+        """
+        model = self.get(model_id)
+        folder = self.download(model)
+        _refuse_links(folder, model_id)
+        recorded, found = model.tags.get(MODEL_FILES, ""), folder_digest(folder)
+        if not recorded:
+            raise BadInput(
+                f"model: {model_id} has no digest of its files on record (tag {MODEL_FILES}): its "
+                "code is not run"
+            )
+        if found != recorded:
+            raise BadInput(
+                f"model: the files of {model_id} have digest {found[:12]}..., recorded was "
+                f"{recorded[:12]}... (they were changed): its code is not run"
+            )
+        return folder
+
     def _model_id_of_source(self, version: ModelVersion) -> str:
         """Of a version that does not say: a copy names the version it was copied from."""
         source = str(version.source or "")
@@ -203,6 +236,7 @@ class Models:
         if model.status != LoggedModelStatus.READY:
             raise BadInput(f"model: {address} is not ready (status {model.status})")
         folder = self.download(model, NETWORK_FOLDER)
+        _refuse_links(folder, address)
         try:
             sha256 = file_sha256(folder / WEIGHTS)
         except OSError as error:
@@ -222,10 +256,22 @@ class Models:
         return ModelFacts(model_id, run_id, folder, sha256, digest, name, version)
 
 
+def _refuse_links(folder: Path, name: str) -> None:
+    """Refuse a model that leads out of its folder: what it names would be read, or copied on."""
+    if links := links_in(folder):
+        raise BadInput(
+            f"model: {name} holds a symbolic link, {links[0].name} (expected files of its own)"
+        )
+
+
 def folder_digest(folder: Path) -> str:
-    """One digest of the names and contents of the files in a folder, 32 hexadecimal characters."""
+    """One digest of the names and contents of the files in a folder, 32 hexadecimal characters.
+
+    Python's caches do not count: whoever loads a model where it lies leaves some.
+    """
     whole = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    for path in sorted(path for path in files if path.parent.name != CACHE):
         whole.update(f"{path.relative_to(folder)} {file_sha256(path)}\n".encode())
     return whole.hexdigest()[:HASH_CHARS]
 
@@ -258,6 +304,7 @@ def log_model(
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch) / "model"
             write(folder, model.model_id)
+            client.set_logged_model_tags(model.model_id, {MODEL_FILES: folder_digest(folder)})
             client.log_model_artifacts(model.model_id, str(folder))
         client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
     except BaseException:

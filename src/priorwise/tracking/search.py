@@ -8,6 +8,8 @@ from mlflow.artifacts import download_artifacts
 from mlflow.entities import Run, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.uri import is_local_uri
 
 from priorwise.errors import BadInput, TrackingFailure
 from priorwise.tracking.fingerprint import file_sha256
@@ -106,6 +108,14 @@ class History:
             raise TrackingFailure(f"run {run_id}: artifact path {artifact!r} leads out of the run")
         address = f"runs:/{run_id}/{artifact}"
         try:
+            root = str(self._client.get_run(run_id).info.artifact_uri)
+            if is_local_uri(root):  # MLflow's copy has what a link leads to
+                place = Path(local_file_uri_to_path(root), artifact)
+                if links := links_in(place, len(parts)):
+                    raise TrackingFailure(
+                        f"{address}: holds a symbolic link, {links[0].name} (expected files of "
+                        "the run)"
+                    )
             return Path(download_artifacts(address, tracking_uri=self._client.tracking_uri))
         except (MlflowException, OSError) as error:
             raise TrackingFailure(f"{address}: the artifact cannot be read") from error
@@ -144,6 +154,16 @@ class History:
                 f"recorded was {str(recorded)[:12]}... (the file was changed)"
             )
         return path
+
+
+def links_in(path: Path, depth: int = 0) -> list[Path]:
+    """Symbolic links that lead out of an artifact: those below it, itself, and `depth` folders up.
+
+    Who can write to the artifact store could otherwise have any file of this machine read, copied
+    into a working folder or uploaded with a model.
+    """
+    above = [path, *path.parents][: max(depth, 1)]
+    return [place for place in [*above, *path.rglob("*")] if place.is_symlink()]
 
 
 def _facts(run: Run) -> RunFacts:

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,10 @@ def byte_bar(total: int, what: str) -> tqdm:
         # in a log file each refresh is a line of its own
         mininterval=0.1 if sys.stderr.isatty() else 5,
     )
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", "") or error)
 
 
 class ByteStream:
@@ -60,10 +65,15 @@ class ByteStream:
         self._on_bytes = on_bytes
         self._reported = 0
         try:
-            self._raw = open(path, "rb")  # noqa: SIM115 - closed by `close`
-        except OSError as error:
-            raise BadInput(f"{path}: cannot be read ({error.strerror})") from error
-        size = os.fstat(self._raw.fileno()).st_size
+            # without waiting: to open a pipe that nobody writes to would never end
+            self._raw = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        except (OSError, ValueError) as error:  # of a name with a NUL: ValueError
+            raise BadInput(f"{path}: cannot be read ({_reason(error)})") from error
+        state = os.fstat(self._raw.fileno())
+        if not stat.S_ISREG(state.st_mode):
+            self._raw.close()
+            raise BadInput(f"{path}: is no file (a folder, a pipe or a device)")
+        size = state.st_size
         self.zipped = zipped = self._raw.read(2) == b"\x1f\x8b"
         self._raw.seek(0)
         self._bound: int | None = None

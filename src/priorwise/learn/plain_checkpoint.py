@@ -1,0 +1,89 @@
+"""Files of `torch.save` that hold tensors and plain values: nothing in them runs, or explodes."""
+
+import pickletools
+import re
+from pathlib import Path
+from typing import Any
+from zipfile import ZIP_STORED, BadZipFile, ZipFile
+
+import torch
+
+from priorwise.errors import BadInput
+from priorwise.learn.network_folder import first_line
+
+#: plain values in one file, each counted as often as it is reached, and how deep they may lie
+MAX_VALUES, MAX_DEPTH = 2_000_000, 100
+#: torch lets a file call these; with a number they take any amount of memory
+GREEDY = frozenset({"builtins bytearray", "__builtin__ bytearray"})
+
+
+def read_plain(path: Path) -> Any:
+    """Content of a file that `torch.save` wrote, if it holds tensors and plain values only.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A local file, in the zip form that torch writes since version 1.6.
+
+    Raises
+    ------
+    BadInput
+        If it is no such file, is damaged, would take more memory than it has bytes, or holds
+        anything else: nothing in it is run.
+    """
+    if re.match(r"[a-z][a-z0-9+.-]*:/", str(path)):
+        raise BadInput(f"{path}: expected a local file; an address is not loaded")
+    try:
+        _check_archive(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except BadInput:
+        raise
+    except (
+        *(OSError, EOFError, RuntimeError, BadZipFile, KeyError, TypeError, ValueError),
+        *(AttributeError, IndexError, AssertionError, MemoryError, NotImplementedError),
+        *(OverflowError,),
+    ) as error:
+        raise BadInput(f"{path}: not a readable checkpoint ({first_line(error)})") from error
+    except Exception as error:  # the unpickler's own error class needs an import of pickle
+        raise BadInput(f"{path}: holds more than tensors and numbers; refused") from error
+    _check_size(content, path)
+    return content
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse, before it is loaded, an archive that expands: torch stores, it never compresses."""
+    size = path.stat().st_size
+    if not size:
+        raise BadInput(f"{path}: not a readable checkpoint (it has 0 bytes)")
+    with ZipFile(path) as archive:
+        members = archive.infolist()
+        squeezed = [member.filename for member in members if member.compress_type != ZIP_STORED]
+        if squeezed or sum(member.file_size for member in members) > size:
+            what = squeezed[0] if squeezed else "its parts together"
+            raise BadInput(
+                f"{path}: not a readable checkpoint ({what[:100]} would expand; torch.save does "
+                "not compress)"
+            )
+        for member in members:
+            if member.filename.endswith("/data.pkl"):
+                _check_calls(archive.read(member), path)
+
+
+def _check_calls(program: bytes, path: Path) -> None:
+    for operation, argument, _ in pickletools.genops(program):
+        if operation.name == "GLOBAL" and argument in GREEDY:
+            raise BadInput(f"{path}: holds more than tensors and numbers; refused")
+
+
+def _check_size(content: Any, path: Path) -> None:
+    """Refuse what is small in the file and endless to walk through: lists that hold each other."""
+    rest, n = [(content, 0)], 0
+    while rest:
+        value, depth = rest.pop()
+        n += 1
+        if n > MAX_VALUES or depth > MAX_DEPTH:
+            raise BadInput(f"{path}: not a readable checkpoint (its values are nested endlessly)")
+        if isinstance(value, dict):
+            rest += [(part, depth + 1) for pair in value.items() for part in pair]
+        elif isinstance(value, list | tuple | set | frozenset):
+            rest += [(part, depth + 1) for part in value]
