@@ -42,6 +42,7 @@ def left_by(place, run):
         "best": place.checkpoint(run).name,
         "metrics": dict(run.data.metrics),
         "steps": steps_of(place, run),
+        "size": place.artifact(run, "checkpoints/last.ckpt").stat().st_size,
         "last weights": last["state_dict"],
         "best weights": best["state_dict"],
     }

@@ -14,7 +14,13 @@ from priorwise.phases.rna_finish import finish, tell
 from priorwise.phases.rna_fit import RnaJob, run_rna_job
 from priorwise.phases.rna_model import log_rna_model
 from priorwise.phases.rna_options import RnaPretrain
-from priorwise.phases.run_folder import HISTORY, keep_for_resume, last_checkpoint, working_folder
+from priorwise.phases.run_folder import (
+    HISTORY,
+    keep_checkpoint,
+    keep_for_resume,
+    last_checkpoint,
+    working_folder,
+)
 from priorwise.plots.metrics_figures import FIGURES
 from priorwise.rna.history import METRICS_FILE, PublishedHistory, by_epoch, read_metrics
 from priorwise.rna.read_rows import load_rows
@@ -120,8 +126,8 @@ def _job(plan: Plan, folder: Path) -> RnaJob:
 
 def _log_outcome(result: FitResult, job: RnaJob, plan: Plan, track: RunTrack) -> None:
     config, folder = plan.config, job.folder
-    best = track.artifact(result.best, "checkpoints")
-    track.artifact(result.last, "checkpoints")
+    best = keep_checkpoint(result.best, track)
+    keep_checkpoint(result.last, track)
     for name in (HISTORY, METRICS_FILE):
         track.artifact(folder / name)
     trained = job.trained(result.best, _describe(plan, track.run_id, job))

@@ -16,6 +16,7 @@ from priorwise.learn.stopping import StopRequest
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.run_folder import (
     HISTORY,
+    keep_checkpoint,
     keep_for_resume,
     last_checkpoint,
     working_folder,
@@ -162,8 +163,8 @@ def _log_outcome(
     folder: Path,
     priors: Priors | None,
 ) -> None:
-    best = track.artifact(result.best, "checkpoints")
-    track.artifact(result.last, "checkpoints")
+    best = keep_checkpoint(result.best, track)
+    keep_checkpoint(result.last, track)
     track.artifact(history)
     save_network(result.best, folder / "model", describe(plan, track.run_id, priors or {}))
     log_spectra_model(track, folder / "model")

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from priorwise.errors import BadInput
+from priorwise.learn.checkpoint_file import read_plain
 from priorwise.learn.network_folder import first_line
 
 
@@ -18,9 +19,9 @@ def kept_weights(path: Path) -> dict[str, torch.Tensor]:
         If the file is not such a checkpoint.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    except Exception as error:  # torch raises errors of many kinds for a damaged file
-        raise BadInput(f"{path}: not a readable checkpoint ({first_line(error)})") from error
+        state = read_plain(path)["state_dict"]
+    except (KeyError, TypeError) as error:
+        raise BadInput(f"{path}: not a readable checkpoint (lacks {first_line(error)})") from error
     average = _under("average.", state)
     return average or _under("network.", state)
 

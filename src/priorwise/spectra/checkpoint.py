@@ -2,11 +2,11 @@
 
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import torch
 
 from priorwise.errors import BadInput
+from priorwise.learn.checkpoint_file import read_plain
 from priorwise.learn.network_folder import first_line, write_model
 from priorwise.spectra.encoder import SpectrumClassifier
 from priorwise.spectra.saved_model import build, load_saved_model
@@ -29,22 +29,6 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]
     except (KeyError, TypeError) as error:
         raise BadInput(f"{path}: not a readable checkpoint (lacks {first_line(error)})") from error
     return architecture, state
-
-
-def read_plain(path: Path) -> Any:
-    """Content of a file that `torch.save` wrote, if it holds tensors and plain values only.
-
-    Raises
-    ------
-    BadInput
-        If it is no such file, is damaged, or holds anything else: nothing in it is run.
-    """
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, BadZipFile, KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{path}: not a readable checkpoint ({first_line(error)})") from error
-    except Exception as error:  # the unpickler's own error class needs an import of pickle
-        raise BadInput(f"{path}: holds more than tensors and numbers; refused") from error
 
 
 def load_network(path: Path) -> SpectrumClassifier:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from priorwise.errors import BadInput
-from priorwise.spectra.checkpoint import ARCHITECTURE, read_plain
+from priorwise.learn.checkpoint_file import read_plain
+from priorwise.spectra.checkpoint import ARCHITECTURE
 from priorwise.spectra.saved_model import build
 from priorwise.spectra.schema import NUMERIC_SETTINGS
 from priorwise.spectra.settings import SettingsStats

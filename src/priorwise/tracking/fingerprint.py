@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
+from priorwise.learn.durable import file_sha256 as file_sha256
+
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
 HASH_CHARS = 32
 
@@ -80,12 +82,3 @@ def fingerprint(
     }
     text = json.dumps(what, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_CHARS]
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    whole = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            whole.update(chunk)
-    return whole.hexdigest()
