@@ -92,6 +92,7 @@ def test_every_reader_compares_the_digest_that_lies_beside_a_checkpoint(stopped)
     spoil(folder / "last.ckpt", "one bit")
     with pytest.raises(BadInput, match=r"last.ckpt: is damaged \(\d+ bytes, sha256"):
         read_plain(folder / "last.ckpt")
+    spoil(folder / "last.ckpt", "one bit")  # back
     sidecar(folder / "last.ckpt").unlink()  # as of a published one: then it is read
     assert read_plain(folder / "last.ckpt")["state_dict"]
     for how in ("truncated", "empty"):

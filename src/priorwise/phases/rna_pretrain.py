@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from priorwise.errors import BadInput, Interrupted
+from priorwise.errors import BadInput
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.rna_checks import check_rows
 from priorwise.phases.rna_data import read_rna
@@ -21,6 +21,7 @@ from priorwise.phases.run_folder import (
     last_checkpoint,
     working_folder,
 )
+from priorwise.phases.slurm import tell_how_to_go_on
 from priorwise.plots.metrics_figures import FIGURES
 from priorwise.rna.history import METRICS_FILE, PublishedHistory, by_epoch, read_metrics
 from priorwise.rna.read_rows import load_rows
@@ -92,11 +93,7 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
             result = run_rna_job(job, recorder, desk.stop)
     except BaseException as error:
         keep_for_resume(folder, track, METRICS_FILE)
-        if isinstance(error, Interrupted):
-            say(
-                f"to go on, start {plan.phase} again with resume={track.run_id} and the same "
-                "parameters"
-            )
+        tell_how_to_go_on(error, plan.phase, track)
         raise
     _log_outcome(result, job, plan, track)
 

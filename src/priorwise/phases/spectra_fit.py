@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from priorwise.errors import BadInput, Interrupted
+from priorwise.errors import BadInput
 from priorwise.learn.loader import RowLoader
 from priorwise.learn.recorder import NullRecorder, Recorder
 from priorwise.learn.stopping import StopRequest
@@ -21,6 +21,7 @@ from priorwise.phases.run_folder import (
     last_checkpoint,
     working_folder,
 )
+from priorwise.phases.slurm import tell_how_to_go_on
 from priorwise.phases.spectra_model import describe, log_spectra_model
 from priorwise.phases.spectra_rows import Table, order_of, rows_of
 from priorwise.phases.training_options import TrainingOptions
@@ -144,11 +145,7 @@ def train_and_log(
         result = run_job(job, track.recorder(history), desk.stop)
     except BaseException as error:
         keep_for_resume(folder, track)
-        if isinstance(error, Interrupted):
-            say(
-                f"to go on, start {plan.phase} again with resume={track.run_id} and the same "
-                "parameters (after main: start main again)"
-            )
+        tell_how_to_go_on(error, plan.phase, track)
         raise
     _log_outcome(result, history, plan, track, folder, priors)
     _warn_of_degenerate(result, job.objective, track)

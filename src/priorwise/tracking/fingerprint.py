@@ -16,7 +16,7 @@ HASH_CHARS = 32
 NOT_FINGERPRINTED = frozenset(
     {"config", "data", "data_val", "test_1", "test_2", "test_3", "num_workers", "devices", "out"}
     | {"resume", "bce_run", "prior_pos", "prior_neg", "override", "init_from", "model"}
-    | {"log_every_n_steps"}
+    | {"log_every_n_steps", "allow_change"}
 )
 
 

@@ -154,6 +154,10 @@ class LastingEarlyStopping(EarlyStopping):
         if self.stopping_reason is not EarlyStoppingReason.NOT_STOPPED:
             trainer.should_stop = True
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the count so far; the patience is that of today."""
+        super().load_state_dict({**state_dict, "patience": self.patience})
+
 
 class MovableCheckpoint(ModelCheckpoint):
     """A `ModelCheckpoint` that remembers the best so far even if its folder was moved.
