@@ -5,7 +5,6 @@ import shutil
 import sys
 
 import pytest
-from tests.learn.test_durable import own_mounts
 from tests.pipelines.test_resume import (
     EPOCHS,
     STEPS,
@@ -16,10 +15,11 @@ from tests.pipelines.test_resume import (
     signal_at,
     undisturbed,
 )
+from tests.test_durable import own_mounts
 
+from priorwise.durable import damage, sidecar
 from priorwise.errors import BadInput
 from priorwise.learn.checkpoint_file import read_plain
-from priorwise.learn.durable import damage, sidecar
 
 #: pytest finds them by their names
 __all__ = ["signal_at", "undisturbed"]

@@ -7,8 +7,8 @@ from zipfile import BadZipFile
 
 import torch
 
+from priorwise.durable import content_damage, sidecar
 from priorwise.errors import BadInput
-from priorwise.learn.durable import content_damage, sidecar
 from priorwise.learn.network_folder import first_line
 
 

@@ -27,6 +27,7 @@ from priorwise.rna.history import METRICS_FILE, PublishedHistory, by_epoch, read
 from priorwise.rna.read_rows import load_rows
 from priorwise.rna.schema import CUT
 from priorwise.rna.table import RnaFacts
+from priorwise.store.protection import protected
 from priorwise.store.tables import open_pinned
 from priorwise.tracking.fingerprint import file_sha256, fingerprint
 from priorwise.tracking.runs import RunTrack
@@ -78,7 +79,7 @@ def _require(facts: RnaFacts, parameter: str, config: RnaPretrain) -> None:
 
 def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     """Train, choose the threshold, and leave checkpoints, model, history and figures on the run."""
-    config = plan.config
+    config, facts = plan.config, plan.tables["training"]
     folder = working_folder(config.out, track.run_id)
     job = _job(plan, folder)
     if config.resume:
@@ -89,7 +90,10 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
         folder / METRICS_FILE, job.steps_per_epoch(), track.recorder(history)
     )
     try:
-        with track.system_metrics(config.log_system_metrics):
+        with (
+            protected([(facts.uri, facts.version)], track.run_id, say),
+            track.system_metrics(config.log_system_metrics),
+        ):
             result = run_rna_job(job, recorder, desk.stop)
     except BaseException as error:
         keep_for_resume(folder, track, METRICS_FILE)

@@ -4,8 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+from priorwise.durable import damage, file_sha256, forget_partial, sidecar
 from priorwise.errors import BadInput
-from priorwise.learn.durable import damage, file_sha256, forget_partial, sidecar
 from priorwise.phases.desk import WORK_FOLDER, Desk, say
 from priorwise.tracking.runs import RunTrack
 from priorwise.training.durable_io import LAST, PREVIOUS

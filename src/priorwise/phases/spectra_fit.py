@@ -29,6 +29,7 @@ from priorwise.plots.curves import training_curves
 from priorwise.spectra.checkpoint import read_checkpoint, save_network
 from priorwise.spectra.module import SpectraModule
 from priorwise.spectra.objective import Objective
+from priorwise.store.protection import protected
 from priorwise.tracking.fingerprint import file_sha256
 from priorwise.tracking.runs import RunTrack
 from priorwise.training.fit import FitPlan, FitResult, fit, processes
@@ -142,7 +143,8 @@ def train_and_log(
     job_file.write_text(job.to_json())
     os.environ[JOB_VARIABLE] = str(job_file.resolve())
     try:
-        result = run_job(job, track.recorder(history), desk.stop)
+        with protected([table[:2] for table in (job.train, job.validation)], track.run_id, say):
+            result = run_job(job, track.recorder(history), desk.stop)
     except BaseException as error:
         keep_for_resume(folder, track)
         tell_how_to_go_on(error, plan.phase, track)

@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from priorwise.durable import sync_folder
 from priorwise.errors import BadInput
-from priorwise.learn.durable import sync_folder
 from priorwise.store.file_digests import check_manifests, write_digests
 from priorwise.store.memory import system_memory
 from priorwise.store.shared import SharedColumns, Sharing, parts

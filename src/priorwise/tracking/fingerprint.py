@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
-from priorwise.learn.durable import file_sha256 as file_sha256
+from priorwise.durable import file_sha256 as file_sha256
 
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
 HASH_CHARS = 32

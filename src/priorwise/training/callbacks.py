@@ -13,8 +13,8 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
+from priorwise.durable import damage
 from priorwise.errors import BadInput, Interrupted
-from priorwise.learn.durable import damage
 from priorwise.learn.recorder import Recorder
 from priorwise.learn.stopping import StopRequest
 

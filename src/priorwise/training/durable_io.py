@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from priorwise.durable import content_damage, remove_with_digest, write_with_digest
 from priorwise.errors import BadInput
-from priorwise.learn.durable import content_damage, remove_with_digest, write_with_digest
 
 #: the newest checkpoint, and the one before it: what a resume goes on from
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"

@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from priorwise.errors import BadInput
-from priorwise.learn import durable
-from priorwise.learn.durable import (
+from priorwise import durable
+from priorwise.durable import (
     damage,
     remove_with_digest,
     sidecar,
     write_whole,
     write_with_digest,
 )
+from priorwise.errors import BadInput
 
-HERE = {**os.environ, "PYTHONPATH": str(Path(durable.__file__).parents[2])}
+HERE = {**os.environ, "PYTHONPATH": str(Path(durable.__file__).parents[1])}
 OLDEST, OLD, NEW = (bytes([k]) * (4000 + k) for k in range(3))
 
 
@@ -161,7 +161,7 @@ def test_a_limit_on_the_size_leaves_what_was_there(last):
 import resource, signal
 from pathlib import Path
 from priorwise.errors import BadInput
-from priorwise.learn.durable import write_with_digest
+from priorwise.durable import write_with_digest
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 last = Path({str(last)!r})
@@ -192,7 +192,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path):
     code = """
 from pathlib import Path
 from priorwise.errors import BadInput
-from priorwise.learn.durable import damage, write_with_digest
+from priorwise.durable import damage, write_with_digest
 last = Path("/mnt/last.ckpt")
 sizes = []
 for size in (60_000, 70_000, 80_000, 90_000, 100_000):
