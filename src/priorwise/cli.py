@@ -7,6 +7,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -75,8 +76,18 @@ def _run(name: str, arguments: list[str]) -> int:
         return error.exit_code
     except Interrupted as stopped:
         sys.stderr.write(f"priorwise {name}: stopped ({stopped.reason})\n")
+        _requeue(name, stopped)
         return stopped.exit_code
     return 0
+
+
+def _requeue(name: str, stopped: Interrupted) -> None:
+    """Have a Slurm job that was told so start again; now that its run has ended."""
+    slurm = import_module("priorwise.phases.slurm")
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0 and slurm.to_be_requeued(stopped):
+        problem = slurm.requeue()
+        if problem:
+            sys.stderr.write(f"priorwise {name}: the job is not requeued ({problem})\n")
 
 
 def _set_environment() -> None:
@@ -125,16 +136,18 @@ def _recipe_path(given: Sequence[tuple[str, str]]) -> str:
 def execute(phase: Any, config: Any, desk: Any) -> None:
     """Plan and run one phase on the desk's own run, or on the run it resumes."""
     desk_of = import_module("priorwise.phases.desk")
+    slurm = import_module("priorwise.phases.slurm")
+    name = phase.__name__.rpartition(".")[2]
+    if getattr(config, "resume", None) == "":
+        config = replace(config, resume=slurm.run_of_this_job(name, desk))
     resumed = getattr(config, "resume", "")
     if not resumed:
         # known before anything can fail: a resolver then lists this run, too, with its reason
-        desk.track.tags({"phase": phase.__name__.rpartition(".")[2]})
+        desk.track.tags({"phase": name, **slurm.job_tags()})
     plan = phase.prepare(config, desk)
     if not resumed:
         desk_of.begin(plan, desk.track)
         phase.run(plan, desk, desk.track)
         return
     desk.track.stands_in = True  # for the resumed run: this one is never complete itself
-    if desk_of.may_resume(plan, desk, resumed):
-        with desk.track.continuing(resumed) as track:
-            phase.run(plan, desk, track)
+    import_module("priorwise.phases.resuming").go_on(phase, plan, desk, resumed)

@@ -81,7 +81,7 @@ ELSEWHERE = {
     *("inputs", "library", "dataset_id", "split", "checkpoint", "name"),
     *("action", "version"),
     *("num_workers", "devices", "num_nodes", "strategy"),
-    *("seed", "config", "out", "resume"),
+    *("seed", "config", "out", "resume", "allow_change"),
 }
 
 

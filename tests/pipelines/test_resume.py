@@ -1,6 +1,7 @@
 """An interrupted training, resumed, leaves bit by bit what an undisturbed one leaves."""
 
 import os
+import random
 import shutil
 import signal
 
@@ -12,19 +13,21 @@ from tests.pipelines.workplace import Workplace
 from priorwise.spectra.module import SpectraModule
 
 EPOCHS, STEPS = 4, 8  # of 240 rows of positive mode, in batches of 32
+#: steps in the middle of an epoch
+MIDDLE = sorted(random.Random(7).sample([n for n in range(EPOCHS * STEPS) if n % STEPS], 5))
 
 
 @pytest.fixture
 def signal_at(monkeypatch):
-    """Have the process receive SIGTERM in the n-th call of a method of the module."""
+    """Have the process receive a signal in the n-th call of a method of the module."""
 
-    def arm(method, n):
+    def arm(method, n, signum=signal.SIGTERM):
         original = getattr(SpectraModule, method)
         calls = iter(range(10**6))
 
         def called(self, *args):
             if next(calls) == n:
-                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), signum)
             return original(self, *args)
 
         monkeypatch.setattr(SpectraModule, method, called)
@@ -42,6 +45,7 @@ def left_by(place, run):
         "best": place.checkpoint(run).name,
         "metrics": dict(run.data.metrics),
         "steps": steps_of(place, run),
+        "size": place.artifact(run, "checkpoints/last.ckpt").stat().st_size,
         "last weights": last["state_dict"],
         "best weights": best["state_dict"],
     }
@@ -108,6 +112,7 @@ def resumed(place, run, phase="bce_pretrain", **parameters):
         ("training_step", STEPS),
         ("training_step", 2 * STEPS + 4),
         ("training_step", EPOCHS * STEPS - 1),
+        *(("training_step", step) for step in MIDDLE),
         ("validation_step", 0),
         ("validation_step", 3 * EPOCHS - 1),  # 90 rows: three batches an epoch
         ("on_validation_epoch_end", 1),
@@ -154,12 +159,14 @@ def test_resume_when_the_working_folder_is_gone(
 
 
 @pytest.mark.slow
-def test_loader_processes_change_nothing(workplace, undisturbed, signal_at, monkeypatch):
+@pytest.mark.parametrize("step", MIDDLE)
+def test_loader_processes_change_nothing(workplace, undisturbed, signal_at, monkeypatch, step):
     """Batches assembled elsewhere come in the same order, also after a resume within an epoch."""
-    signal_at("training_step", 3 * STEPS + 4)
-    run = interrupted(workplace, epochs=EPOCHS)
+    before, after = ((0, 2), (2, 0), (2, 2))[step % 3]
+    signal_at("training_step", step)
+    run = interrupted(workplace, epochs=EPOCHS, num_workers=before)
     monkeypatch.undo()
-    again = resumed(workplace, run, epochs=EPOCHS, num_workers=2)
+    again = resumed(workplace, run, epochs=EPOCHS, num_workers=after)
     assert_same(left_by(workplace, again), undisturbed)
 
 
@@ -203,6 +210,31 @@ def test_changed_checkpoint_is_not_resumed_from(workplace, signal_at, monkeypatc
     done = workplace.phase("bce_pretrain", resume=run.info.run_id)
     assert done.code == 2
     assert "last.ckpt" in done.err and run.info.run_id in done.err
+
+
+def test_each_row_once_an_epoch(workplace, signal_at, monkeypatch):
+    """Counted where batches are trained on, over an interruption in the middle of an epoch."""
+    seen, original = [], SpectraModule.training_step
+
+    def step(self, batch, batch_idx):
+        seen.extend((self.current_epoch, float(value)) for value in batch.precursor_mz)
+        return original(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SpectraModule, "training_step", step)
+        original_step = SpectraModule.training_step
+        calls = iter(range(100))
+
+        def stopping(self, batch, batch_idx):
+            if next(calls) == STEPS + 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return original_step(self, batch, batch_idx)
+
+        patch.setattr(SpectraModule, "training_step", stopping)
+        run = interrupted(workplace, epochs=2)
+        resumed(workplace, run, epochs=2)
+    by_epoch = [sorted(value for at, value in seen if at == epoch) for epoch in (0, 1)]
+    assert len(by_epoch[0]) == 240 and by_epoch[0] == by_epoch[1]
 
 
 def test_nnpu_training_is_resumed_with_its_priors(after_phase_2, signal_at, monkeypatch):
@@ -271,6 +303,8 @@ def test_resume_with_another_configuration_is_refused(workplace, signal_at, monk
     done = workplace.phase("bce_pretrain", resume=run.info.run_id, **parameter)
     assert done.code == 2
     assert run.info.run_id in done.err and "configuration" in done.err
+    ((name, value),) = parameter.items()
+    assert f"{name} " in done.err and f" -> {value}" in done.err
     assert workplace.client.get_run(run.info.run_id).info.status == "KILLED"
 
 

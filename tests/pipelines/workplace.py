@@ -180,7 +180,8 @@ def blank(folder: Path) -> Path:
 def own_process(place: Workplace) -> Iterator[None]:
     """Working folder, environment and signal handlers of a phase, put back afterwards."""
     before, folder = dict(os.environ), Path.cwd()
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    taken = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    handlers = {number: signal.getsignal(number) for number in taken}
     shell = place.shell()
     os.environ.clear()
     os.environ.update(shell)

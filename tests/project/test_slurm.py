@@ -22,11 +22,12 @@ sys.exit(subprocess.run([sys.executable, "script.py"]).returncode)
 
 TRAINING = """\
 import pathlib, signal, sys, time
-def stop(*_):
+def stop(signum, _):
     time.sleep(2)  # writing the last checkpoint takes longer than mlflow lives
-    pathlib.Path("checkpoint").touch()
+    pathlib.Path("checkpoint").write_text(signal.Signals(signum).name)
     sys.exit(143)
 signal.signal(signal.SIGTERM, stop)
+signal.signal(signal.SIGUSR1, stop)
 pathlib.Path("training").touch()
 time.sleep(60)
 """
@@ -89,7 +90,8 @@ def test_the_exit_code_is_the_childs(checkout):
     assert finish(start(checkout, "main"))[0] == 3
 
 
-def test_sigterm_reaches_the_script_and_its_checkpoint_is_waited_for(checkout):
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 138)])
+def test_a_signal_reaches_the_script_and_its_checkpoint_is_waited_for(checkout, signum, code):
     (checkout / "script.py").write_text(TRAINING)
     job = start(checkout, "bce_pretrain")
     deadline = time.monotonic() + 30
@@ -97,11 +99,11 @@ def test_sigterm_reaches_the_script_and_its_checkpoint_is_waited_for(checkout):
         assert job.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
 
-    job.send_signal(signal.SIGTERM)
+    job.send_signal(signum)
 
     status, error = finish(job)
-    assert (checkout / "checkpoint").exists()
-    assert status == 143
+    assert (checkout / "checkpoint").read_text() == signal.Signals(signum).name
+    assert status == code
     assert "told to stop" in error
 
 

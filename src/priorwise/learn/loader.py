@@ -1,5 +1,6 @@
 """Batches for a trainer, in an order that is keyed by (seed, epoch) and can be resumed."""
 
+import signal
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, Generic, Protocol, TypeVar
@@ -66,6 +67,7 @@ class RowLoader(Generic[B]):
                 collate_fn=_as_is,
                 num_workers=self._num_workers,
                 multiprocessing_context="spawn",
+                worker_init_fn=_unmoved,
             )
         )
 
@@ -76,11 +78,16 @@ class RowLoader(Generic[B]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on there.
 
+        Between two epochs there is nothing to go on in: the next one may be cut otherwise.
+
         Raises
         ------
         BadInput
             If the epoch was cut otherwise, for example among another number of processes.
         """
+        if not state["next_batch"]:
+            self.order.set_epoch(state["epoch"])
+            return
         try:
             self.order.load_state_dict(state)
         except ValueError as error:
@@ -96,6 +103,11 @@ class _InEpoch(Generic[B]):
 
     def __getitems__(self, indices: RowIndices) -> B:
         return self._rows.assemble(indices, self._epoch)
+
+
+def _unmoved(worker: int) -> None:
+    """What asks a job to stop goes to all its processes; a worker serves until the step is done."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def _as_is(batch: B) -> B:

@@ -1,5 +1,6 @@
 """Files of `torch.save` that hold tensors and plain values: nothing in them runs, or explodes."""
 
+import io
 import pickletools
 import re
 from pathlib import Path
@@ -8,6 +9,7 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile
 
 import torch
 
+from priorwise.durable import content_damage, sidecar
 from priorwise.errors import BadInput
 from priorwise.learn.network_folder import first_line
 
@@ -19,6 +21,8 @@ GREEDY = frozenset({"builtins bytearray", "__builtin__ bytearray"})
 
 def read_plain(path: Path) -> Any:
     """Content of a file that `torch.save` wrote, if it holds tensors and plain values only.
+
+    Its digest is compared where one lies beside it (FILE.sha256, as `sha256sum` writes it).
 
     Parameters
     ----------
@@ -34,8 +38,15 @@ def read_plain(path: Path) -> Any:
     if re.match(r"[a-z][a-z0-9+.-]*:/", str(path)):
         raise BadInput(f"{path}: expected a local file; an address is not loaded")
     try:
-        _check_archive(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror or error})") from error
+    found = content_damage(path, data) if sidecar(path).exists() else None
+    if found:
+        raise BadInput(f"{path}: is damaged ({found})")
+    try:
+        _check_archive(path, data)
+        content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except BadInput:
         raise
     except (
@@ -43,22 +54,23 @@ def read_plain(path: Path) -> Any:
         *(AttributeError, IndexError, AssertionError, MemoryError, NotImplementedError),
         *(OverflowError,),
     ) as error:
-        raise BadInput(f"{path}: not a readable checkpoint ({first_line(error)})") from error
+        raise BadInput(
+            f"{path}: not a readable checkpoint ({len(data)} bytes; {first_line(error)})"
+        ) from error
     except Exception as error:  # the unpickler's own error class needs an import of pickle
         raise BadInput(f"{path}: holds more than tensors and numbers; refused") from error
     _check_size(content, path)
     return content
 
 
-def _check_archive(path: Path) -> None:
+def _check_archive(path: Path, data: bytes) -> None:
     """Refuse, before it is loaded, an archive that expands: torch stores, it never compresses."""
-    size = path.stat().st_size
-    if not size:
+    if not data:
         raise BadInput(f"{path}: not a readable checkpoint (it has 0 bytes)")
-    with ZipFile(path) as archive:
+    with ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()
         squeezed = [member.filename for member in members if member.compress_type != ZIP_STORED]
-        if squeezed or sum(member.file_size for member in members) > size:
+        if squeezed or sum(member.file_size for member in members) > len(data):
             what = squeezed[0] if squeezed else "its parts together"
             raise BadInput(
                 f"{path}: not a readable checkpoint ({what[:100]} would expand; torch.save does "

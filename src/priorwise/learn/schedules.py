@@ -94,6 +94,22 @@ def scheduler(
     return LambdaLR(optimizer, factor)
 
 
+def change_peak(rates: LambdaLR, optimizer: Optimizer, peak: float) -> None:
+    """Have a scheduler that was taken up again go on at another peak; the same one changes nothing.
+
+    Parameters
+    ----------
+    rates : LambdaLR
+    optimizer : torch.optim.Optimizer
+        The scheduler's.
+    peak : float
+        Learning rate after the warmup.
+    """
+    rates.base_lrs = [peak for _ in rates.base_lrs]
+    for group, factor in zip(optimizer.param_groups, rates.lr_lambdas, strict=True):
+        group["initial_lr"], group["lr"] = peak, peak * factor(rates.last_epoch)
+
+
 def warmup_problem(warmup: int, total: int) -> str | None:
     """What a user should hear about a warmup as long as the training; None if it is shorter."""
     if warmup < total:

@@ -13,7 +13,8 @@ from types import FrameType
 
 from priorwise.errors import Interrupted
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+#: SIGUSR1 is what a Slurm job asks for that wants to be requeued (see `phases.slurm`)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 POLL_SECONDS = 1.0
 #: after a request, others are ignored this long: they must not cut off the saving it started
 GRACE_SECONDS = 60.0
@@ -34,7 +35,7 @@ class StopRequest:
         self._asked_at = -math.inf
 
     def install(self) -> None:
-        """Take over SIGTERM and SIGINT (main thread only)."""
+        """Take over SIGTERM, SIGINT and SIGUSR1 (main thread only)."""
         for signum in SIGNALS:
             signal.signal(signum, self.handle)
         self.installed = True
@@ -77,7 +78,8 @@ class StopRequest:
         while not threading.Event().wait(POLL_SECONDS):
             for pid, born in ancestors:
                 if _birth(pid) != born:
-                    self.reason = "the parent `mlflow run` is gone"
+                    # a signal to the whole group reached this process, too
+                    self.reason = self.reason or "the parent `mlflow run` is gone"
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
 

@@ -14,7 +14,7 @@ class Source:
     """What is needed of any run before its results may be used.
 
     `phase`, `polarity`, `digest`, `version` and `schema` are the immutable params of the run;
-    `tags` its tags of today.
+    `tags` its tags of today; `changed` what had changed when it was resumed.
     """
 
     run_id: str
@@ -32,6 +32,7 @@ class Source:
     tags: Mapping[str, str] = field(default_factory=dict)
     checkpoint_recorded: str | None = None
     checkpoint_now: str | None = None
+    changed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

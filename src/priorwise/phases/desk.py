@@ -17,6 +17,8 @@ from priorwise.tracking.secrets import scrub
 WORK_FOLDER = Path(".priorwise")
 #: bytes of a recipe; ours have some thousands
 LARGEST_RECIPE = 1 << 20
+#: param: digests of all tables of a run
+TABLES = "contract.tables"
 
 
 def say(line: str) -> None:
@@ -177,6 +179,10 @@ class Plan:
         own = getattr(self.config, "scenario", "") or getattr(self.config, "estimator", "")
         return own or self.tags.get("scenario", "")
 
+    def table_digests(self) -> str:
+        """Digest of each table by its role: says what has changed when a run is resumed."""
+        return ", ".join(f"{role} {table.digest}" for role, table in self.tables.items())
+
     def contract(self) -> dict[str, str]:
         """The facts that a later resolution compares."""
         facts = {"phase": self.phase, "schema": self.schema, "fingerprint": self.fingerprint}
@@ -199,7 +205,10 @@ def begin(plan: Plan, track: RunTrack) -> None:
     facts = plan.contract()
     track.name(plan.run_name)
     track.tags({**facts, **plan.tags})
-    track.params({f"contract.{key}": value for key, value in facts.items()})
+    params = {f"contract.{key}": value for key, value in facts.items()}
+    if plan.tables:
+        params[TABLES] = plan.table_digests()
+    track.params(params)
     track.config(plan.config)
     inputs = [
         lance_input(
@@ -214,29 +223,3 @@ def begin(plan: Plan, track: RunTrack) -> None:
     ]
     if inputs:
         track.inputs(inputs)
-
-
-def may_resume(plan: Plan, desk: Desk, run_id: str) -> bool:
-    """Whether an interrupted run can go on; False if it is complete already.
-
-    Raises
-    ------
-    BadInput
-        If it is another kind of run, or configuration, data or source have changed since.
-    """
-    facts = desk.track.history.run(run_id)
-    if facts is None or facts.deleted:
-        raise BadInput(f"resume: run {run_id} does not exist or is deleted")
-    if facts.params.get("contract.phase") != plan.phase:
-        found = facts.params.get("contract.phase", "unknown")
-        raise BadInput(f"resume: run {run_id} is of phase {found} (expected {plan.phase})")
-    if facts.complete:
-        say(f"run {run_id} is complete already: nothing to resume")
-        return False
-    if facts.params.get("contract.fingerprint") != plan.fingerprint:
-        raise BadInput(
-            f"resume: run {run_id} was started with another configuration, data, source or prior "
-            "(the fingerprints differ); start a new run instead"
-        )
-    say(f"resuming run {run_id}")
-    return True

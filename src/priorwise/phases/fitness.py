@@ -47,6 +47,8 @@ def source_reasons(
             f"{what} used other training data (digest {run.digest[:8] or 'unknown'}, version "
             f"{run.version}; wanted {request.digest[:8]}, version {request.version})"
         )
+    if "data" in run.changed:
+        reasons.append(f"{what} was resumed on other training data than it began with")
     immutable = {
         "phase": run.phase,
         "polarity": run.polarity,

@@ -90,6 +90,7 @@ def source(facts: RunFacts, history: History, relevant: Callable[[RunFacts], boo
         tags=facts.tags,
         checkpoint_recorded=recorded,
         checkpoint_now=now,
+        changed=facts.changed,
     )
 
 

@@ -32,6 +32,9 @@ class NestedRuns:
         if any(facts.params.get(f"contract.{tag}") != run for tag, run in plan.upstream.items()):
             say(f"run {facts.run_id} is not reused: it was built on runs that are not used now")
             return None
+        if facts.changed:
+            say(f"run {facts.run_id} is not reused: {', '.join(facts.changed)} changed meanwhile")
+            return None
         recorded = facts.tags.get("checkpoint.sha256")
         if recorded and history.checkpoint_sha256(facts) != recorded:
             say(f"run {facts.run_id} is not reused: its checkpoint is gone or has changed")

@@ -1,7 +1,7 @@
 """The parameters of `rna_pretrain`, under the seed's own names; its values are the defaults."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from priorwise.errors import BadInput
 from priorwise.phases.checks import at_least, within
@@ -97,12 +97,23 @@ class RnaPretrain(ReadingOptions):
         Record processor and memory use with the run.
     resume : str
         Run id of an interrupted training to continue.
+    allow_change : bool
+        Continue it although parameters in CHANGEABLE, data or source have changed since.
     seed : int
     config : str
         Recipe YAML; empty for none.
     out : str
         Each run works in a folder of its own in here; empty = .priorwise/runs.
     """
+
+    #: what another value can be given in the middle of a training; the others decide what it is
+    CHANGEABLE: ClassVar[frozenset[str]] = frozenset(
+        {"num_epochs", "patience", "batch_size", "dropout", "learning_rate", "weight_decay"}
+        | {"lr_scheduler_type", "warmup_steps", "min_lr_ratio", "grad_clip", "fp16", "seed"}
+        | {"mlm_loss_weight", "structure_loss_weight", "pair_loss_weight", "teacher_loss_weight"}
+        | {"threshold", "decoding", "canonical_only", "noncanonical_penalty", "stem_weight"}
+        | {"max_samples"}
+    )
 
     data: str = "synthetic"
     train_partition: str = "TR0"
@@ -143,6 +154,7 @@ class RnaPretrain(ReadingOptions):
     pair_threshold: float = 0.35
     log_system_metrics: bool = False
     resume: str = ""
+    allow_change: bool = False
     seed: int = 1
     config: str = ""
     out: str = ""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from priorwise.errors import BadInput, Interrupted
+from priorwise.errors import BadInput
 from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.rna_checks import check_rows
 from priorwise.phases.rna_data import read_rna
@@ -14,12 +14,20 @@ from priorwise.phases.rna_finish import finish, tell
 from priorwise.phases.rna_fit import RnaJob, run_rna_job
 from priorwise.phases.rna_model import log_rna_model
 from priorwise.phases.rna_options import RnaPretrain
-from priorwise.phases.run_folder import HISTORY, keep_for_resume, last_checkpoint, working_folder
+from priorwise.phases.run_folder import (
+    HISTORY,
+    keep_checkpoint,
+    keep_for_resume,
+    last_checkpoint,
+    working_folder,
+)
+from priorwise.phases.slurm import tell_how_to_go_on
 from priorwise.plots.metrics_figures import FIGURES
 from priorwise.rna.history import METRICS_FILE, PublishedHistory, by_epoch, read_metrics
 from priorwise.rna.read_rows import load_rows
 from priorwise.rna.schema import CUT
 from priorwise.rna.table import RnaFacts
+from priorwise.store.protection import protected
 from priorwise.store.tables import open_pinned
 from priorwise.tracking.fingerprint import file_sha256, fingerprint
 from priorwise.tracking.runs import RunTrack
@@ -71,7 +79,7 @@ def _require(facts: RnaFacts, parameter: str, config: RnaPretrain) -> None:
 
 def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
     """Train, choose the threshold, and leave checkpoints, model, history and figures on the run."""
-    config = plan.config
+    config, facts = plan.config, plan.tables["training"]
     folder = working_folder(config.out, track.run_id)
     job = _job(plan, folder)
     if config.resume:
@@ -82,15 +90,14 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
         folder / METRICS_FILE, job.steps_per_epoch(), track.recorder(history)
     )
     try:
-        with track.system_metrics(config.log_system_metrics):
+        with (
+            protected([(facts.uri, facts.version)], track.run_id, say),
+            track.system_metrics(config.log_system_metrics),
+        ):
             result = run_rna_job(job, recorder, desk.stop)
     except BaseException as error:
         keep_for_resume(folder, track, METRICS_FILE)
-        if isinstance(error, Interrupted):
-            say(
-                f"to go on, start {plan.phase} again with resume={track.run_id} and the same "
-                "parameters"
-            )
+        tell_how_to_go_on(error, plan.phase, track)
         raise
     _log_outcome(result, job, plan, track)
 
@@ -120,8 +127,8 @@ def _job(plan: Plan, folder: Path) -> RnaJob:
 
 def _log_outcome(result: FitResult, job: RnaJob, plan: Plan, track: RunTrack) -> None:
     config, folder = plan.config, job.folder
-    best = track.artifact(result.best, "checkpoints")
-    track.artifact(result.last, "checkpoints")
+    best = keep_checkpoint(result.best, track)
+    keep_checkpoint(result.last, track)
     for name in (HISTORY, METRICS_FILE):
         track.artifact(folder / name)
     trained = job.trained(result.best, _describe(plan, track.run_id, job))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from priorwise.errors import BadInput, Interrupted
+from priorwise.errors import BadInput
 from priorwise.learn.loader import RowLoader
 from priorwise.learn.recorder import NullRecorder, Recorder
 from priorwise.learn.stopping import StopRequest
@@ -16,10 +16,12 @@ from priorwise.phases.desk import Desk, Plan, say
 from priorwise.phases.handing_over import hand_over, handed_over
 from priorwise.phases.run_folder import (
     HISTORY,
+    keep_checkpoint,
     keep_for_resume,
     last_checkpoint,
     working_folder,
 )
+from priorwise.phases.slurm import tell_how_to_go_on
 from priorwise.phases.spectra_model import describe, log_spectra_model
 from priorwise.phases.spectra_rows import Table, order_of, rows_of
 from priorwise.phases.training_options import TrainingOptions
@@ -27,6 +29,7 @@ from priorwise.plots.curves import training_curves
 from priorwise.spectra.checkpoint import read_checkpoint, save_network
 from priorwise.spectra.module import SpectraModule
 from priorwise.spectra.objective import Objective
+from priorwise.store.protection import protected
 from priorwise.tracking.fingerprint import file_sha256
 from priorwise.tracking.runs import RunTrack
 from priorwise.training.fit import FitPlan, FitResult, fit
@@ -141,15 +144,15 @@ def train_and_log(
         job = replace(job, resume_from=str(last) if last else "")
     job = replace(job, folder=str(folder))
     try:
-        with hand_over(job.to_json(), folder / "job.json", job.options.num_nodes):
+        tables = [table[:2] for table in (job.train, job.validation)]
+        with (
+            protected(tables, track.run_id, say),
+            hand_over(job.to_json(), folder / "job.json", job.options.num_nodes),
+        ):
             result = run_job(job, track.recorder(history), desk.stop)
     except BaseException as error:
         keep_for_resume(folder, track)
-        if isinstance(error, Interrupted):
-            say(
-                f"to go on, start {plan.phase} again with resume={track.run_id} and the same "
-                "parameters (after main: start main again)"
-            )
+        tell_how_to_go_on(error, plan.phase, track)
         raise
     _log_outcome(result, history, plan, track, folder, priors)
     _warn_of_degenerate(result, job.objective, track)
@@ -164,8 +167,8 @@ def _log_outcome(
     folder: Path,
     priors: Priors | None,
 ) -> None:
-    best = track.artifact(result.best, "checkpoints")
-    track.artifact(result.last, "checkpoints")
+    best = keep_checkpoint(result.best, track)
+    keep_checkpoint(result.last, track)
     track.artifact(history)
     save_network(result.best, folder / "model", describe(plan, track.run_id, priors or {}))
     log_spectra_model(track, folder / "model")

@@ -1,7 +1,7 @@
 """The parameters that every spectra training has; their defaults are the guide's values."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from priorwise.errors import BadInput
 from priorwise.phases.checks import at_least, within
@@ -67,12 +67,20 @@ class TrainingOptions:
         the first step; for GPUs it is untested.
     resume : str
         Run id of an interrupted training to continue.
+    allow_change : bool
+        Continue it although parameters in CHANGEABLE, data or source have changed since.
     seed : int
     config : str
         Recipe YAML; empty for none.
     out : str
         Each run works in a folder of its own in here; empty = .priorwise/runs.
     """
+
+    #: what another value can be given in the middle of a training; the others decide what it is
+    CHANGEABLE: ClassVar[frozenset[str]] = frozenset(
+        {"batch_size", "epochs", "patience", "degenerate_patience", "dropout", "encoder_lr"}
+        | {"linear_lr", "weight_decay", "length_window", "precision", "rows", "seed", "pos_weight"}
+    )
 
     data: str = "simulated"
     data_val: str = "auto"
@@ -98,6 +106,7 @@ class TrainingOptions:
     strategy: Literal["auto", "ddp"] = "auto"
     torch_compile: bool = False
     resume: str = ""
+    allow_change: bool = False
     seed: int = 1
     config: str = ""
     out: str = ""

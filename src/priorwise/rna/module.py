@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch.optim.lr_scheduler import LambdaLR
 
 from priorwise.errors import BadInput
-from priorwise.learn.schedules import Kind, scheduler
+from priorwise.learn.schedules import Kind, change_peak, scheduler
 from priorwise.learn.sparse import SparseSelection
 from priorwise.rna.agreement import STEM
 from priorwise.rna.batches import RnaBatch
@@ -135,6 +136,14 @@ class RnaModule(LightningModule):
         """Move a batch."""
         return batch.to(device)
 
+    def on_train_start(self) -> None:
+        """Take the rates of today: those of a checkpoint may be others."""
+        rates, optimizer = self.lr_schedulers(), self.optimizers(use_pl_optimizer=False)
+        assert isinstance(rates, LambdaLR) and isinstance(optimizer, torch.optim.Optimizer)
+        change_peak(rates, optimizer, self.optimisation.learning_rate)
+        for group, decay in zip(optimizer.param_groups, self._decays(), strict=True):
+            group["weight_decay"] = decay
+
     def on_train_epoch_start(self) -> None:
         """Forget the sums of the epoch before; not called for an epoch taken up in its middle."""
         self._began = time.monotonic()
@@ -239,13 +248,18 @@ class RnaModule(LightningModule):
     def _activation(self) -> float:
         return 1.0 if self.selection is None else self.selection.statistics()["activation_rate"]
 
+    def _decays(self) -> tuple[float, float]:
+        """Of matrices, and of vectors."""
+        return self.optimisation.weight_decay, 0.0
+
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW and the schedule, which takes a step with every batch."""
         chosen = self.optimisation
         named = list(self.network.named_parameters())
+        kinds = ([p for _, p in named if p.ndim > 1], [p for _, p in named if p.ndim <= 1])
         groups = [
-            {"params": [p for _, p in named if p.ndim > 1], "weight_decay": chosen.weight_decay},
-            {"params": [p for _, p in named if p.ndim <= 1], "weight_decay": 0.0},
+            {"params": parameters, "weight_decay": decay}
+            for parameters, decay in zip(kinds, self._decays(), strict=True)
         ]
         optimizer = torch.optim.AdamW(groups, lr=chosen.learning_rate)
         rates = scheduler(
@@ -269,4 +283,7 @@ class RnaModule(LightningModule):
         """Go on there."""
         self._train.restore(checkpoint["epoch_sums"])
         if self.selection is not None:
-            self.selection.load_state_dict(checkpoint["selection"])
+            try:
+                self.selection.load_state_dict(checkpoint["selection"])
+            except ValueError as error:
+                raise BadInput(f"resume: sparse training cannot go on: {error}") from error

@@ -15,6 +15,7 @@ from priorwise.rna.checks import check_schema, checked_record
 from priorwise.rna.records import RnaRecord
 from priorwise.rna.schema import PARTITIONS, RNA_SCHEMA, SCHEMA_NAME, TABLE
 from priorwise.rna.structure import dot_bracket, is_canonical
+from priorwise.store.table_check import check_content, check_files
 from priorwise.store.tables import ContentDigest, PinnedTable, is_remote, open_pinned, scan
 
 _BATCH_ROWS = 4096
@@ -167,7 +168,8 @@ _inspected: dict[tuple[str, int, str], RnaFacts] = {}
 def inspect(data: str, version: int | None = None) -> tuple[PinnedTable, RnaFacts]:
     """Open a table at one version and read it whole once: schema, every row, digest, counts.
 
-    A pinned version never changes, so a second call in the same process reads nothing.
+    A pinned version never changes, so a second call in the same process reads nothing. That its
+    files are those that were written is looked at each time (see `store.table_check`).
 
     Raises
     ------
@@ -176,8 +178,11 @@ def inspect(data: str, version: int | None = None) -> tuple[PinnedTable, RnaFact
     """
     pinned = open_pinned(table_uri(data), version)
     key = (pinned.uri, pinned.version, pinned.written)
+    check_files(pinned)
     if key not in _inspected:
-        _inspected[key] = _read_whole(pinned)
+        facts = _read_whole(pinned)
+        check_content(pinned, facts.digest)
+        _inspected[key] = facts
     return pinned, _inspected[key]
 
 

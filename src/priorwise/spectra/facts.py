@@ -8,6 +8,7 @@ from typing import ClassVar
 from priorwise.errors import BadInput
 from priorwise.spectra.checks import check_rows, check_schema, settings_matrix
 from priorwise.spectra.schema import POLARITIES, SCHEMA_NAME, polarity_of
+from priorwise.store.table_check import check_content, check_files
 from priorwise.store.tables import ContentDigest, PinnedTable, is_remote, open_pinned, scan
 
 TABLE_NAMES = ("train_data", "validation_data", "test_data")
@@ -123,7 +124,8 @@ _inspected: dict[tuple[str, int, str], TableFacts] = {}
 def inspect(data: str, table: str, version: int | None = None) -> tuple[PinnedTable, TableFacts]:
     """Open a table at one version and read it whole once: schema, every row, digest, counts.
 
-    A pinned version never changes, so a second call in the same process reads nothing.
+    A pinned version never changes, so a second call in the same process reads nothing. That its
+    files are those that were written is looked at each time (see `store.table_check`).
 
     Raises
     ------
@@ -132,8 +134,11 @@ def inspect(data: str, table: str, version: int | None = None) -> tuple[PinnedTa
     """
     pinned = open_pinned(table_uri(data, table), version)
     key = (pinned.uri, pinned.version, pinned.written)
+    check_files(pinned)
     if key not in _inspected:
-        _inspected[key] = _read_whole(pinned)
+        facts = _read_whole(pinned)
+        check_content(pinned, facts.digest)
+        _inspected[key] = facts
     return pinned, _inspected[key]
 
 

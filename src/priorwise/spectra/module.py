@@ -92,6 +92,13 @@ class SpectraModule(LightningModule):
         """Move a batch."""
         return batch.to(device)
 
+    def on_train_start(self) -> None:
+        """Take the rates of today: those of a checkpoint may be others."""
+        today = parameter_groups(self.network, *self.rates)
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        for group, now in zip(optimizer.param_groups, today, strict=True):  # type: ignore[union-attr]
+            group.update({name: now[name] for name in ("lr", "weight_decay")})
+
     def on_train_epoch_start(self) -> None:
         """Forget the sums of the epoch before; not called for an epoch taken up in its middle."""
         self._train = np.zeros(4)

@@ -14,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from priorwise.durable import sync_folder
 from priorwise.errors import BadInput
+from priorwise.store.file_digests import check_manifests, write_digests
 from priorwise.store.memory import system_memory
 from priorwise.store.shared import SharedColumns, Sharing, parts
 
@@ -22,6 +24,8 @@ from priorwise.store.shared import SharedColumns, Sharing, parts
 DIGEST_CHARS = 32
 SCAN_ROWS = 4096
 ROWS_PER_FILE = 1 << 20
+#: what the folder of a table that is being written begins with
+STAGING = ".partial-"
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ def open_pinned(uri: str, version: int | None = None) -> PinnedTable:
         if not (path / "_versions").is_dir():
             raise BadInput(f"{uri}: is not a Lance table (no _versions folder in it)")
         uri = str(path.resolve())
+        check_manifests(path.resolve())
     try:
         dataset = lance.dataset(uri, version=version, storage_options=storage_options(uri))
         shared = SharedColumns.of(dataset, uri, storage_options(uri))
@@ -220,8 +225,8 @@ def write_table(
 ) -> int:
     """Write a new table in one commit: it is there whole, or not at all.
 
-    A local table is written beside its place and renamed; an object-store table becomes visible
-    with its one manifest.
+    A local table is written beside its place, with the digests of its files, and renamed; an
+    object-store table becomes visible with its one manifest.
 
     Parameters
     ----------
@@ -249,10 +254,12 @@ def write_table(
         return int(_write(uri, schema, batches, rows_per_file).version)
     target = Path(uri)
     target.parent.mkdir(parents=True, exist_ok=True)
-    staging = target.parent / f".partial-{target.name}-{uuid.uuid4().hex[:8]}"
+    staging = target.parent / f"{STAGING}{target.name}-{uuid.uuid4().hex[:8]}"
     try:
         version = int(_write(str(staging), schema, batches, rows_per_file).version)
+        write_digests(staging)
         staging.rename(target)
+        sync_folder(target.parent)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
+from priorwise.durable import file_sha256 as file_sha256
+
 PROJECT_ROOT = Path(__file__).resolve().parents[3]
 HASH_CHARS = 32
 
@@ -17,7 +19,7 @@ NOT_FINGERPRINTED = frozenset(
         *("num_workers", "devices", "num_nodes", "strategy"),
     }
     | {"resume", "bce_run", "prior_pos", "prior_neg", "override", "init_from", "model"}
-    | {"log_every_n_steps"}
+    | {"log_every_n_steps", "allow_change"}
 )
 
 
@@ -83,12 +85,3 @@ def fingerprint(
     }
     text = json.dumps(what, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_CHARS]
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    whole = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            whole.update(chunk)
-    return whole.hexdigest()

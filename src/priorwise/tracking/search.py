@@ -15,6 +15,8 @@ from priorwise.errors import BadInput, TrackingFailure
 from priorwise.tracking.fingerprint import file_sha256
 
 PAGE = 500
+#: tag of a run that was resumed although something had changed: what; and params that say it, too
+CHANGED, CHANGED_PARAM = "resume.changed", "contract.changed"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,12 @@ class RunFacts:
     def complete(self) -> bool:
         """FINISHED and carrying the tag that is written last."""
         return self.status == "FINISHED" and self.tags.get("complete") == "true"
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """What had changed when this run was resumed: names of parameters, data, source."""
+        said = [self.params[name] for name in sorted(self.params) if name.startswith(CHANGED_PARAM)]
+        return tuple(name for text in said for name in text.split(", "))
 
 
 class History:
@@ -70,6 +78,22 @@ class History:
                 if not token:
                     break
         return found
+
+    def tagged(self, tag: str, value: str) -> list[RunFacts]:
+        """Runs with this value of a tag, newest first.
+
+        Parameters
+        ----------
+        tag, value : str
+            Without quotes in them.
+        """
+        runs = self._client.search_runs(
+            [self.experiment_id],
+            f"tags.`{tag}` = '{value}'",
+            run_view_type=ViewType.ACTIVE_ONLY,
+            order_by=["attributes.start_time DESC"],
+        )
+        return [_facts(run) for run in runs]
 
     def with_fingerprint(self, fingerprint: str) -> RunFacts | None:
         """The newest complete run of this fingerprint, if there is one."""

@@ -13,7 +13,8 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 
-from priorwise.errors import Interrupted
+from priorwise.durable import damage
+from priorwise.errors import BadInput, Interrupted
 from priorwise.learn.recorder import Recorder
 from priorwise.learn.stopping import StopRequest
 
@@ -153,6 +154,10 @@ class LastingEarlyStopping(EarlyStopping):
         if self.stopping_reason is not EarlyStoppingReason.NOT_STOPPED:
             trainer.should_stop = True
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the count so far; the patience is that of today."""
+        super().load_state_dict({**state_dict, "patience": self.patience})
+
 
 class MovableCheckpoint(ModelCheckpoint):
     """A `ModelCheckpoint` that remembers the best so far even if its folder was moved.
@@ -161,7 +166,13 @@ class MovableCheckpoint(ModelCheckpoint):
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the state, with files of the same names in the folder of today."""
+        """Take over the state, with files of the same names in the folder of today.
+
+        Raises
+        ------
+        BadInput
+            If the best checkpoint so far is damaged: it could not be kept at the end.
+        """
 
         def here(path: str) -> str:
             return str(Path(str(self.dirpath), Path(path).name)) if path else path
@@ -172,6 +183,11 @@ class MovableCheckpoint(ModelCheckpoint):
         super().load_state_dict(
             {**state_dict, **moved, "best_k_models": kept, "dirpath": self.dirpath}
         )
+        found = damage(Path(self.best_model_path)) if kept and self.monitor else None
+        if found:
+            raise BadInput(
+                f"resume: {self.best_model_path}: the best checkpoint so far is damaged ({found})"
+            )
 
 
 class StopAtStep(Callback):

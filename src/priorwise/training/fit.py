@@ -26,6 +26,7 @@ from priorwise.training.callbacks import (
     StopAtStep,
 )
 from priorwise.training.degenerate import DegenerateStop, Judge
+from priorwise.training.durable_io import LAST, PREVIOUS, DurableCheckpoints, keep_only
 from priorwise.training.ranks import RANK_VARIABLES
 
 #: monitors that are better when smaller; all others are better when larger
@@ -146,7 +147,7 @@ def fit(
     report = EpochReport(recorder, plan.epochs, plan.monitor, mode, plan.shown)
     steps = StepReport(recorder, plan.log_every_n_steps)
     watch = DegenerateStop(plan.degenerate or (lambda metrics: None), plan.degenerate_patience)
-    at_step = StopAtStep(stop, folder / "last.ckpt")
+    at_step = StopAtStep(stop, folder / LAST)
     trainer = _trainer(plan, [report, steps, patience, watch, best, last, at_step])
     try:
         with stop.deferred():
@@ -161,11 +162,13 @@ def fit(
     finally:
         for name in RANK_VARIABLES:
             os.environ.pop(name, None)
-    metrics = report.best_metrics
+    kept = Path(best.best_model_path)
+    if trainer.is_global_zero:
+        keep_only(folder, kept, folder / LAST, folder / PREVIOUS)
     return FitResult(
-        Path(best.best_model_path),
-        folder / "last.ckpt",
-        metrics,
+        kept,
+        folder / LAST,
+        report.best_metrics,
         report.epochs,
         watch.reason,
     )
@@ -185,7 +188,7 @@ def _trainer(plan: FitPlan, callbacks: list[pl.Callback]) -> pl.Trainer:
         devices=plan.devices,
         num_nodes=plan.num_nodes,
         # ranks are started by us, also inside a Slurm job of one task
-        plugins=[LightningEnvironment()],
+        plugins=[LightningEnvironment(), DurableCheckpoints()],
         strategy=strategy,
         precision="16-mixed" if on_gpu and plan.half_precision else "32-true",
         gradient_clip_val=plan.clip,

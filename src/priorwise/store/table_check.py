@@ -1,0 +1,105 @@
+"""Whether a pinned table is the one that was written: every file of it, before anything is read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import lance
+
+from priorwise.errors import BadInput
+from priorwise.store.file_digests import CheckedFiles, read_digests
+from priorwise.store.tables import PinnedTable, is_remote
+
+
+def check_files(table: PinnedTable, full: bool = False) -> int:
+    """Compare the files of a version with what was written; those of a local table.
+
+    Each is there and as long as the version says; those in the table's list of digests have the
+    bytes that were written. A file that was right before, and has the same size, time and inode,
+    is not read again.
+
+    Parameters
+    ----------
+    table : PinnedTable
+    full : bool
+        Read every file, whatever was found before.
+
+    Returns
+    -------
+    int
+        Files compared by their digests; 0 for a table that the project did not write.
+
+    Raises
+    ------
+    BadInput
+        Naming the file that is missing, truncated or changed.
+    """
+    if is_remote(table.uri):
+        return 0
+    compared = _check(Path(table.uri), table.dataset, full)
+    if table.shared is not None:
+        compared += _check(Path(table.shared.dataset.uri), table.shared.dataset, full)
+    return compared
+
+
+def check_content(table: PinnedTable, digest: str) -> None:
+    """Compare a version's rows with those it had when it was read first.
+
+    A version never changes: other rows mean that a file was damaged, also in a table without a
+    list of digests.
+
+    Parameters
+    ----------
+    table : PinnedTable
+    digest : str
+        Of all rows, as `ContentDigest` makes it.
+
+    Raises
+    ------
+    BadInput
+    """
+    known = CheckedFiles(table.uri)
+    first = known.content(f"{table.version} {table.written}", digest)
+    if first != digest:
+        raise BadInput(
+            f"{table.uri}: version {table.version} has other rows (digest {digest[:8]}) than when "
+            f"it was first read (digest {first[:8]}): a file of it is damaged, or {known.place} is"
+        )
+    known.keep()
+
+
+def needed_files(dataset: lance.LanceDataset) -> Iterator[tuple[str, int | None]]:
+    """Files of one version within its folder, and their sizes in bytes where it says them."""
+    for fragment in dataset.get_fragments():
+        for file in fragment.metadata.files:
+            yield f"data/{file.path}", file.file_size_bytes
+        deleted = fragment.deletion_file()
+        if deleted:
+            yield str(deleted), None
+
+
+def _check(folder: Path, dataset: lance.LanceDataset, full: bool) -> int:
+    written, known, compared = read_digests(folder), CheckedFiles(folder), 0
+    version = f"version {dataset.version} of the table needs it"
+    needed = dict(needed_files(dataset))
+    others = [name for name in written if name not in needed and not name.startswith("data/")]
+    for name in [*needed, *others]:
+        path, size = folder / name, needed.get(name)
+        try:
+            found = path.stat().st_size
+            if size is not None and size != found:
+                raise BadInput(f"{path}: has {found} bytes instead of {size}: is damaged")
+            if name not in written:
+                continue
+            compared += 1
+            if known.sha256(path, full) != written[name]:
+                raise BadInput(
+                    f"{path}: is damaged ({found} bytes; its sha256 is not the one that was "
+                    "written with the table)"
+                )
+        except FileNotFoundError:
+            if name in needed:  # else it went with a version that was cleaned up
+                raise BadInput(f"{path}: is missing ({version})") from None
+        except OSError as error:
+            raise BadInput(f"{path}: cannot be read ({error.strerror or error})") from error
+    known.keep()
+    return compared
