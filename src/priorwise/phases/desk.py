@@ -57,6 +57,8 @@ class Recipe:
         "rna_evaluate",
         "rna_sweep",
         "plot_metrics",
+        "sync_run",
+        "janitor",
         "main",
     )
 

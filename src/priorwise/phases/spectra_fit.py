@@ -141,6 +141,7 @@ def train_and_log(
     os.environ[JOB_VARIABLE] = str(job_file.resolve())
     try:
         result = run_job(job, track.recorder(history), desk.stop)
+        track.settle()
     except BaseException as error:
         keep_for_resume(folder, track)
         if isinstance(error, Interrupted):
