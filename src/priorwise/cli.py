@@ -34,6 +34,8 @@ PHASES = (
     "rna_evaluate",
     "rna_sweep",
     "plot_metrics",
+    "sync_run",
+    "janitor",
 )
 USAGE_FLAGS = {"-h", "--help"}
 
@@ -100,7 +102,8 @@ def _set_environment() -> None:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     warnings.filterwarnings("ignore", category=FutureWarning, module="mlflow")
     warnings.filterwarnings("ignore", message=".*treespec.*")
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
+    # it would print a traceback before each error that we tell in one line
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
 

@@ -30,6 +30,8 @@ ENTRIES = (
     "rna_evaluate",
     "rna_sweep",
     "plot_metrics",
+    "sync_run",
+    "janitor",
 )
 VALUES = {
     "semicolon": "a; touch {marker}",

@@ -20,6 +20,11 @@ PROJECT_FILES = ("MLproject", "conda.yaml", "pyproject.toml", "src", "entry_poin
 #: variables of the shell that started pytest and must not reach a phase
 FOREIGN = ("MLFLOW_", "AWS_", "PRIORWISE", "LOCAL_RANK", "NODE_", "SLURM_", "PYTHONPATH")
 STORE = "mlflow.db"
+#: phases without a parameter `data`
+WITHOUT_DATA = (
+    *("simulate", "ingest", "score", "promote", "plot_metrics", "rna_prepare"),
+    *("sync_run", "janitor"),
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ class Workplace:
         """Command line of a phase: the recipe and the tables, unless others are given."""
         given = {"config": RECIPE, "data": self.data}
         # they make tables, or read others
-        if phase in ("simulate", "ingest", "score", "promote", "plot_metrics", "rna_prepare"):
+        if phase in WITHOUT_DATA:
             del given["data"]
         given |= parameters
         return [f"--{name}={value}" for name, value in given.items()]

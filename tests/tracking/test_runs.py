@@ -6,6 +6,7 @@ import shutil
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -23,9 +24,12 @@ from priorwise.errors import (
     TrackingFailure,
 )
 from priorwise.tracking import runs as module
+from priorwise.tracking import store as store_module
 from priorwise.tracking.datasets import lance_input
 from priorwise.tracking.fingerprint import source_digest
-from priorwise.tracking.runs import RunTrack, open_run, reachable_client, scrub
+from priorwise.tracking.runs import RunTrack, open_run
+from priorwise.tracking.secrets import scrub
+from priorwise.tracking.store import reachable_client
 
 SECRET = "hunter2secret"
 
@@ -55,10 +59,12 @@ def runs(client, tmp_path, monkeypatch) -> Runs:
 
 
 @pytest.fixture
-def track(runs) -> RunTrack:
+def track(runs) -> Iterator[RunTrack]:
     """A run to write on."""
     run = runs.client.create_run(runs.experiment_id, run_name="gifted-ant-123")
-    return RunTrack(runs.client, run.info.run_id, runs.experiment_id)
+    made = RunTrack(runs.client, run.info.run_id, runs.experiment_id)
+    yield made
+    made.close()
 
 
 def read(track: RunTrack):
@@ -413,8 +419,8 @@ def test_epoch_is_on_disk_before_the_server_is_asked(track, tmp_path, monkeypatc
 
     monkeypatch.setattr(MlflowClient, "log_batch", dead)
     track.recorder(tmp_path / "history.csv").epoch({"train_loss": 0.5}, 0)
-    with pytest.raises(MlflowException):
-        track.settle()
+    with pytest.raises(TrackingFailure, match="the store is gone"):
+        track.settle(0.1)
     assert "0,0.5" in (tmp_path / "history.csv").read_text()
 
 
@@ -574,8 +580,8 @@ def test_server_that_hangs(runs, monkeypatch):
         patience.append(timeout)
         return original(address, timeout=0.3)
 
-    original = module.requests.get
-    monkeypatch.setattr(module.requests, "get", impatient)
+    original = store_module.requests.get
+    monkeypatch.setattr(store_module.requests, "get", impatient)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"
         assert "no MLflow server answers" in failure_at(address, monkeypatch)
@@ -605,5 +611,5 @@ def protected_server():
 def test_server_with_user_and_password_in_the_address(runs, monkeypatch, protected_server):
     """MLflow itself understands such an address."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{protected_server}")
-    monkeypatch.setattr(module.MlflowClient, "search_experiments", lambda *_, **__: [])
+    monkeypatch.setattr(store_module.MlflowClient, "search_experiments", lambda *_, **__: [])
     assert reachable_client()

@@ -7,6 +7,7 @@ from mlflow.entities import Metric, RunTag
 from priorwise.learn.recorder import CsvHistory
 from priorwise.tracking.recorder import MlflowRecorder, rows_of
 from priorwise.tracking.sender import Sender
+from priorwise.tracking.spool import Spool, read_spool
 
 
 class Server:
@@ -110,11 +111,15 @@ def test_an_idle_sender_leaves_no_thread():
 def test_a_resumed_training_does_not_record_steps_twice(tmp_path):
     server = Server()
     sender = Sender(server, "run", period=0.0)
-    recorder = MlflowRecorder(sender, CsvHistory(tmp_path / "history.csv"), known_step=20)
+    known = {("train_loss_step", step) for step in (10, 20)}
+    spool = Spool(tmp_path / "spool.csv", "run", "")
+    recorder = MlflowRecorder(sender, CsvHistory(tmp_path / "history.csv"), spool, known)
     for step in (10, 20, 30):
         recorder.step({"train_loss_step": 1.0}, step)
     sender.flush()
+    spool.close()
     assert server.steps == [30]
+    assert [m.step for m in read_spool(tmp_path / "spool.csv").metrics] == [30]
 
 
 def test_what_is_not_finite_becomes_a_tag():

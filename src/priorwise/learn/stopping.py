@@ -77,7 +77,7 @@ class StopRequest:
     def _watch(self, ancestors: list[tuple[int, str]]) -> None:
         while not threading.Event().wait(POLL_SECONDS):
             for pid, born in ancestors:
-                if _birth(pid) != born:
+                if birth_of(pid) != born:
                     # a signal to the whole group reached this process, too
                     self.reason = self.reason or "the parent `mlflow run` is gone"
                     os.kill(os.getpid(), signal.SIGTERM)
@@ -89,7 +89,7 @@ def _ancestors_up_to_runner() -> list[tuple[int, str]]:
     chain = []
     pid = os.getppid()
     while pid > 1 and sys.platform == "linux":
-        chain.append((pid, _birth(pid)))
+        chain.append((pid, birth_of(pid)))
         try:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:
@@ -100,7 +100,7 @@ def _ancestors_up_to_runner() -> list[tuple[int, str]]:
     return []
 
 
-def _birth(pid: int) -> str:
+def birth_of(pid: int) -> str:
     """Start time of a process; a recycled pid has another one; empty when gone or a zombie."""
     fields = _stat(pid)
     return "" if not fields or fields[0] == "Z" else fields[19]

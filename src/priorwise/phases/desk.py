@@ -62,6 +62,8 @@ class Recipe:
         "rna_evaluate",
         "rna_sweep",
         "plot_metrics",
+        "sync_run",
+        "janitor",
         "main",
     )
 

@@ -95,6 +95,7 @@ def run(plan: Plan, desk: Desk, track: RunTrack) -> None:
             track.system_metrics(config.log_system_metrics),
         ):
             result = run_rna_job(job, recorder, desk.stop)
+        track.settle()
     except BaseException as error:
         keep_for_resume(folder, track, METRICS_FILE)
         tell_how_to_go_on(error, plan.phase, track)

@@ -39,6 +39,9 @@ def keep_for_resume(folder: Path, track: RunTrack, *histories: str) -> None:
 
     `histories` are files beside history.csv that a resumed training goes on with.
     """
+    if track.away:  # each upload would wait for a server that does not answer
+        say(f"the tracking server is away: what run {track.run_id} needs to go on is in {folder}")
+        return
     try:
         for path in sorted((folder / CHECKPOINTS).glob("*.ckpt")):
             keep_checkpoint(path, track)

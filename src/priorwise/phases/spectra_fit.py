@@ -150,6 +150,7 @@ def train_and_log(
             hand_over(job.to_json(), folder / "job.json", job.options.num_nodes),
         ):
             result = run_job(job, track.recorder(history), desk.stop)
+            track.settle()
     except BaseException as error:
         keep_for_resume(folder, track)
         tell_how_to_go_on(error, plan.phase, track)

@@ -1,14 +1,16 @@
-"""Metrics of a training: to the local CSV first, then on their way to the server."""
+"""Metrics of a training: to the local files first, then on their way to the server."""
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from mlflow.entities import Metric, RunTag
 from mlflow.tracking import MlflowClient
 
 from priorwise.learn.recorder import CsvHistory
+from priorwise.tracking.replay import Place
 from priorwise.tracking.sender import Sender
+from priorwise.tracking.spool import Spool
 
 
 class MlflowRecorder:
@@ -19,22 +21,35 @@ class MlflowRecorder:
     sender : Sender
     history : CsvHistory
         Written and flushed before the server hears of an epoch.
-    known_step : int
-        Steps up to this one are recorded already: a resumed training takes some of them again.
+    spool : Spool
+        Gets every row, with the time at which it was recorded, before the server does.
+    known : collection of (str, int)
+        Metrics and steps that are recorded already: a resumed training takes some of them again.
     """
 
-    def __init__(self, sender: Sender, history: CsvHistory, known_step: int = -1) -> None:
-        self._sender, self._history, self._known_step = sender, history, known_step
+    def __init__(
+        self, sender: Sender, history: CsvHistory, spool: Spool, known: Collection[Place] = ()
+    ) -> None:
+        self._sender, self._history, self._spool = sender, history, spool
+        self._known = set(known)
 
     def epoch(self, metrics: Mapping[str, float], step: int) -> None:
-        """Record one epoch."""
+        """Record one epoch; it is on disk when this returns."""
         self._history.epoch(metrics, step)
-        self._sender.put(*rows_of(metrics, step))
+        self._record(metrics, step, at_once=True)
 
     def step(self, metrics: Mapping[str, float], step: int) -> None:
-        """Record metrics within an epoch."""
-        if step > self._known_step:
-            self._sender.put(*rows_of(metrics, step))
+        """Record metrics within an epoch; they are on disk before they are sent."""
+        self._record(metrics, step)
+
+    def _record(self, metrics: Mapping[str, float], step: int, at_once: bool = False) -> None:
+        rows, tags = rows_of(metrics, step)
+        new = [row for row in rows if (row.key, step) not in self._known]
+        self._known.update((row.key, step) for row in new)
+        self._spool.write(new, tags)
+        if at_once:
+            self._spool.sync()
+        self._sender.put(new, tags)
 
 
 def rows_of(

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import sqlite3
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -13,32 +12,38 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import requests
 from matplotlib.figure import Figure
-from mlflow.entities import DatasetInput, Param, RunTag
+from mlflow.entities import DatasetInput, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking import MlflowClient
 
 from priorwise.errors import Interrupted, PriorwiseError, TrackingFailure
-from priorwise.learn.recorder import CsvHistory
+from priorwise.tracking.delivery import Delivery
 from priorwise.tracking.fingerprint import git_dirty, source_digest
+from priorwise.tracking.heartbeat import TAG as HEARTBEAT
+from priorwise.tracking.heartbeat import Heart, Heartbeat
 from priorwise.tracking.models import Models, log_model
+from priorwise.tracking.outage import first_line, of_the_store, within
+from priorwise.tracking.ownership import check_unowned, lock_of, taken
 from priorwise.tracking.recorder import MlflowRecorder, send_metrics
 from priorwise.tracking.search import History
 from priorwise.tracking.secrets import scrub
-from priorwise.tracking.sender import Sender
+from priorwise.tracking.store import (
+    DEFAULT_STORE,
+    reachable_client,
+    relative_store,
+    started_elsewhere,
+)
 from priorwise.tracking.view import share_view
 
-SQLITE = "sqlite:///"
-DEFAULT_STORE = f"{SQLITE}mlflow.db"
 #: a name MLflow made up itself ("gifted-ant-123"), as opposed to one a user chose
 RANDOM_NAME = re.compile(r"^[a-z]+-[a-z]+-\d+$")
 PARAM_CHARS = 6000
-#: metric that is recorded within epochs
-OF_STEPS = "train_loss_step"
 #: seconds for what is still on its way when a run fails or is stopped
 LAST_WORDS = 20.0
+#: the same while its server is away
+FEW_WORDS = 3.0
 #: tags that say how a run ended
 ENDING = frozenset({"exit.code", "exit.status", "exit.reason"})
 
@@ -57,7 +62,7 @@ class RunTrack:
         self.experiment_id = experiment_id
         self.history = History(client, experiment_id)
         self.models = Models(client, self.history)
-        self._sender = Sender(client, run_id)
+        self._delivery: Delivery | None = None
 
     def tags(self, tags: Mapping[str, object]) -> None:
         """Set tags, in one request."""
@@ -138,16 +143,47 @@ class RunTrack:
             self.client.set_tag(self.run_id, "mlflow.runName", name)
 
     def recorder(self, history_csv: Path) -> MlflowRecorder:
-        """A recorder for the metrics of a training; `settle` waits until the server has them."""
-        known = -1
-        if OF_STEPS in self.client.get_run(self.run_id).data.metrics:
-            earlier = self.client.get_metric_history(self.run_id, OF_STEPS)
-            known = max(metric.step for metric in earlier)
-        return MlflowRecorder(self._sender, CsvHistory(history_csv), known)
+        """A recorder for the metrics of a training; `settle` waits until the server has them.
+
+        Beside the history it keeps a spool, from which `sync_run` can repair the run.
+        """
+        self._delivery = Delivery(self.client, self.run_id, history_csv.parent)
+        return self._delivery.recorder(history_csv)
 
     def settle(self, timeout: float | None = None) -> None:
-        """Return when the server has all that was recorded, or after `timeout` seconds."""
-        self._sender.flush(timeout)
+        """Return when the server has all that was recorded; see `Delivery.settle`."""
+        if self._delivery is not None:
+            self._delivery.settle(timeout)
+
+    @property
+    def away(self) -> bool:
+        """Whether the server did not take what was recorded last."""
+        return self._delivery is not None and self._delivery.away
+
+    @property
+    def way_on(self) -> str:
+        """How a training goes on whose end could not be written; empty for other phases."""
+        return self._delivery.way_on if self._delivery is not None else ""
+
+    def close(self) -> None:
+        """Let go of local files; the run itself has ended."""
+        if self._delivery is not None:
+            self._delivery.spool.close()
+
+    def end(self, status: str, code: int, reason: str) -> None:
+        """End the run as FAILED or KILLED, as far as the store lets us; bounded in time."""
+        tags = {"exit.code": str(code), "exit.status": status, "exit.reason": reason[:4000]}
+        with suppress(Exception):  # the store may be what failed: the first error is to be shown
+            if self._delivery is not None:
+                self._delivery.spool.ended(tags)
+            if not self.away:
+                self.settle(LAST_WORDS)
+        with suppress(Exception):
+            within(FEW_WORDS if self.away else LAST_WORDS, lambda: self._say_end(status, tags))
+
+    def _say_end(self, status: str, tags: Mapping[str, str]) -> None:
+        self.tags(tags)
+        self.client.set_terminated(self.run_id, status)
 
     @contextmanager
     def system_metrics(self, wanted: bool) -> Iterator[None]:
@@ -202,49 +238,12 @@ def open_run(phase: str) -> Iterator[RunTrack]:
     if scrub(uri) != uri:  # MLflow would print the run's address, password included
         os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     run_id = os.environ.get("MLFLOW_RUN_ID")
-    if run_id and (elsewhere := _relative_store(uri)) and not Path(elsewhere).exists():
-        raise TrackingFailure(_started_elsewhere(uri))  # before an empty file is made there
+    if run_id and (elsewhere := relative_store(uri)) and not Path(elsewhere).exists():
+        raise TrackingFailure(started_elsewhere(uri))  # before an empty file is made there
     client = reachable_client()
     experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID") or _experiment_by_name(client)
     with _owned(client, experiment_id, phase, run_id=run_id) as track:
         yield track
-
-
-def reachable_client() -> MlflowClient:
-    """A client whose server answered just now."""
-    uri = mlflow.get_tracking_uri()
-    if uri.startswith(("http://", "https://")):
-        try:
-            requests.get(f"{uri.rstrip('/')}/health", timeout=10).raise_for_status()
-        except (requests.RequestException, ValueError) as error:
-            raise TrackingFailure(
-                f"MLFLOW_TRACKING_URI {scrub(uri)}: no MLflow server answers ({_first_line(error)})"
-            ) from error
-    try:
-        if uri.startswith(SQLITE):
-            # MLflow itself would try for almost an hour
-            sqlite3.connect(uri.removeprefix(SQLITE), timeout=10).close()
-        client = MlflowClient(uri)
-        client.search_experiments(max_results=1)
-    except Exception as error:  # the stores raise errors of their own kinds
-        raise TrackingFailure(
-            f"tracking store {scrub(uri)}: cannot be used ({_first_line(error)})"
-        ) from error
-    return client
-
-
-def _relative_store(uri: str) -> str:
-    """Path of an SQLite store that depends on the folder a process is in; empty for any other."""
-    path = uri.removeprefix(SQLITE) if uri.startswith(SQLITE) else ""
-    return "" if not path or path.startswith((os.sep, ":", "file:")) else path
-
-
-def _started_elsewhere(uri: str) -> str:
-    # MLflow's runner stays in the user's folder, the entry point runs in the project's
-    return (
-        f"tracking store {uri}: its run is in another folder than {Path.cwd()} (start `mlflow run` "
-        f"in the project's folder, or set MLFLOW_TRACKING_URI to {SQLITE}/ABSOLUTE/PATH)"
-    )
 
 
 def _experiment_by_name(client: MlflowClient) -> str:
@@ -262,62 +261,95 @@ def _owned(
     parent: str | None = None,
 ) -> Iterator[RunTrack]:
     """Own a run: whatever ends the block also ends the run, with the right status."""
+    lock = lock_of(run_id) if run_id else None
     try:
-        if run_id:
-            run = client.get_run(run_id)
-            client.update_run(run_id, status="RUNNING")
-            for tag in sorted(ENDING.intersection(run.data.tags)):
-                client.delete_tag(run_id, tag)  # of the time it was interrupted
-        else:
-            tags = {"mlflow.parentRunId": parent} if parent else {}
-            tags["mlflow.source.name"] = f"priorwise {name}"
-            run = client.create_run(experiment_id, run_name=name, tags=tags)
+        if run_id and lock and not lock.take():
+            raise taken(run_id, "another process of this machine")
+        run = _take_up(client, run_id) if run_id else _new_run(client, experiment_id, name, parent)
+        if lock is None:
+            lock = lock_of(run.info.run_id)
+            lock.take()
+        track = RunTrack(client, run.info.run_id, run.info.experiment_id, first_name=name)
+        heart = Heart(client, track.run_id)
+        try:
+            with _ending(track):
+                yield track
+        finally:
+            heart.stop()
+            track.close()
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _new_run(client: MlflowClient, experiment_id: str, name: str, parent: str | None) -> Run:
+    tags = {"mlflow.parentRunId": parent} if parent else {}
+    tags["mlflow.source.name"] = f"priorwise {name}"
+    tags[HEARTBEAT] = Heartbeat.now().text
+    try:
+        return client.create_run(experiment_id, run_name=name, tags=tags)
+    except MlflowException as error:
+        raise _not_opened(client, error) from error
+
+
+def _take_up(client: MlflowClient, run_id: str) -> Run:
+    """A run that exists: the runner's, or one that was interrupted."""
+    try:
+        run = client.get_run(run_id)
+        check_unowned(run)
+        client.set_tag(run_id, HEARTBEAT, Heartbeat.now().text)
+        client.update_run(run_id, status="RUNNING")
+        for tag in sorted(ENDING.intersection(run.data.tags)):
+            client.delete_tag(run_id, tag)  # of the time it was interrupted
     except MlflowException as error:
         hint = ""
-        if run_id and _relative_store(client.tracking_uri):
-            hint = f"; {_started_elsewhere(client.tracking_uri)}"
-        raise TrackingFailure(f"the run cannot be opened: {_first_line(error)}{hint}") from error
-    track = RunTrack(client, run.info.run_id, run.info.experiment_id, first_name=name)
+        if relative_store(client.tracking_uri):
+            hint = f"; {started_elsewhere(client.tracking_uri)}"
+        raise _not_opened(client, error, hint) from error
+    return run
+
+
+def _not_opened(client: MlflowClient, error: MlflowException, hint: str = "") -> TrackingFailure:
+    return TrackingFailure(f"the run cannot be opened: {first_line(error)}{hint}")
+
+
+@contextmanager
+def _ending(track: RunTrack) -> Iterator[None]:
+    """End the run as the block ends."""
     try:
         track.tags(
             {
                 "source.digest": source_digest(),
                 "git.dirty": git_dirty(),
-                "tracking.uri": client.tracking_uri,
+                "tracking.uri": track.client.tracking_uri,
             }
         )
-        yield track
+        yield
         track.settle()
         track.tags({"exit.code": 0, "exit.status": "FINISHED"})
         if not track.stands_in:
             track.tags({"complete": "true"})
-        client.set_terminated(track.run_id, "FINISHED")
+        track.client.set_terminated(track.run_id, "FINISHED")
     except Interrupted as stop:
-        _end(track, "KILLED", stop.exit_code, stop.reason)
+        track.end("KILLED", stop.exit_code, stop.reason)
         raise
     except PriorwiseError as error:
-        _end(track, "FAILED", error.exit_code, str(error))
+        track.end("FAILED", error.exit_code, str(error))
         raise
-    except MlflowException as error:
-        failure = TrackingFailure(f"tracking: {_first_line(error)}")
-        _end(track, "FAILED", failure.exit_code, str(failure))
-        raise failure from error
+    except Exception as error:
+        if of_the_store(error):
+            failure = TrackingFailure(f"tracking: {first_line(error)}{track.way_on}")
+            track.end("FAILED", failure.exit_code, str(failure))
+            raise failure from error
+        _end_as_bug(track, error)
+        raise
     except BaseException as error:
-        _end(track, "FAILED", 1, f"{type(error).__name__}: {error}")
+        _end_as_bug(track, error)
+        raise
+
+
+def _end_as_bug(track: RunTrack, error: BaseException) -> None:
+    track.end("FAILED", 1, f"{type(error).__name__}: {error}")
+    if not track.away:
         with suppress(Exception):  # the store may be gone, too; the bug is what to show
             track.text(scrub(traceback.format_exc()), "traceback.txt")
-        raise
-
-
-def _end(track: RunTrack, status: str, code: int, reason: str) -> None:
-    try:
-        with suppress(Exception):
-            track.settle(LAST_WORDS)
-        track.tags({"exit.code": code, "exit.status": status, "exit.reason": reason[:4000]})
-        track.client.set_terminated(track.run_id, status)
-    except Exception:  # the store may be what failed: the first error is the one to show
-        pass
-
-
-def _first_line(error: BaseException) -> str:
-    return scrub(str(error).strip() or type(error).__name__).splitlines()[0][:300]
