@@ -45,11 +45,11 @@ def checkout(tmp_path):
     return tmp_path
 
 
-def start(checkout: Path, *arguments: str) -> subprocess.Popen:
+def start(checkout: Path, *arguments: str, **variables: str) -> subprocess.Popen:
     environment = {k: v for k, v in os.environ.items() if k != "PRIORWISE_VENV"}
     return subprocess.Popen(
         ["bash", str(SBATCH), *arguments],
-        env=environment | {"SLURM_SUBMIT_DIR": str(checkout)},
+        env=environment | {"SLURM_SUBMIT_DIR": str(checkout), **variables},
         cwd="/",
         stderr=subprocess.PIPE,
         text=True,
@@ -79,6 +79,50 @@ def test_arguments_arrive_whole_and_nothing_is_executed(checkout):
     assert arguments == ["run", ".", "-e", "bce_pretrain", "--env-manager", "local", *flags]
     assert folder == str(checkout)
     assert not (checkout / "pwned").exists()
+
+
+SRUN = """\
+#!{python}
+import json, os, subprocess, sys
+where = next(k for k, word in enumerate(sys.argv) if word == "bash")
+names = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "PRIORWISE_JOB")
+json.dump([sys.argv[1:where], {{name: os.environ[name] for name in names}}], open("srun.json", "w"))
+for rank in range(2):
+    subprocess.run(sys.argv[where:], env=os.environ | {{"SLURM_PROCID": str(rank)}}, check=True)
+"""
+PYTHON = """\
+#!/bin/bash
+printf '%s\\n' "$NODE_RANK" "$PYTHONPATH" "$@" >> nodes.txt
+"""
+
+
+def test_other_nodes_run_the_script_itself(checkout):
+    for name, text in (("srun", SRUN.format(python=sys.executable)), ("python", PYTHON)):
+        (checkout / ".venv" / "bin" / name).write_text(text)
+        (checkout / ".venv" / "bin" / name).chmod(0o755)
+    (checkout / "script.py").write_text(
+        "import json, os, pathlib, time\n"
+        "while len(pathlib.Path('nodes.txt').read_text().splitlines()) < 12: time.sleep(0.05)\n"
+        "json.dump(os.environ['NODE_RANK'], open('rank.json', 'w'))\n"
+    )
+    (checkout / "nodes.txt").touch()
+    job = {"SLURM_JOB_NUM_NODES": "3", "SLURM_JOB_ID": "41007"}
+    assert finish(start(checkout, "nnpu_train", "num_nodes=3", "data=a b", **job)) == (0, "")
+
+    options, variables = json.loads((checkout / "srun.json").read_text())
+    assert options == ["--nodes=2", "--ntasks=2", "--relative=1"]
+    assert variables["MASTER_PORT"] == "21007" and variables["MASTER_ADDR"]
+    assert variables["PRIORWISE_JOB"] == str(checkout / ".priorwise" / "jobs" / "41007-0.json")
+    script = ["src", "-P", "entry_points/nnpu_train.py", "--num_nodes=3", "--data=a b"]
+    assert (checkout / "nodes.txt").read_text().splitlines() == ["1", *script, "2", *script]
+    assert json.loads((checkout / "rank.json").read_text()) == "0"
+
+
+def test_as_many_nodes_as_the_training_expects(checkout):
+    job = {"SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_ID": "7"}
+    code, said = finish(start(checkout, "nnpu_train", **job))
+    assert code == 2 and said == "run.sbatch: the job has 2 node(s), and num_nodes is 1\n"
+    assert finish(start(checkout, "nnpu_train", "num_nodes=2"))[0] == 2
 
 
 def test_no_parameters_is_fine(checkout):
