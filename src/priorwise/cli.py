@@ -33,6 +33,7 @@ PHASES = (
     "rna_evaluate",
     "rna_sweep",
     "plot_metrics",
+    "doctor",
 )
 USAGE_FLAGS = {"-h", "--help"}
 
@@ -113,6 +114,9 @@ def _execute(name: str, arguments: list[str], stop: StopRequest) -> None:
             with suppress(BadInput, Interrupted), open_run(name):
                 raise error
         raise
+    if hasattr(phase, "examine"):  # it looks at the store, which a run would need
+        phase.examine(config)
+        return
     with open_run(name) as track:
         execute(phase, config, desk_of.Desk(recipe, track, stop))
 

@@ -30,6 +30,7 @@ ENTRIES = (
     "rna_evaluate",
     "rna_sweep",
     "plot_metrics",
+    "doctor",
 )
 VALUES = {
     "semicolon": "a; touch {marker}",

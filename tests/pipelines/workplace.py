@@ -65,7 +65,15 @@ class Workplace:
         """Command line of a phase: the recipe and the tables, unless others are given."""
         given = {"config": RECIPE, "data": self.data}
         # they make tables, or read others
-        if phase in ("simulate", "ingest", "score", "promote", "plot_metrics", "rna_prepare"):
+        if phase in (
+            "simulate",
+            "ingest",
+            "score",
+            "promote",
+            "plot_metrics",
+            "rna_prepare",
+            "doctor",
+        ):
             del given["data"]
         given |= parameters
         return [f"--{name}={value}" for name, value in given.items()]

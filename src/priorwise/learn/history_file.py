@@ -91,7 +91,8 @@ class HistoryFile:
                 found.append(float(text) if text else float("nan"))
             except ValueError:
                 raise BadInput(
-                    f"{self.path}: line {line}, column {column}: expected a number, got {text[:60]!r}"
+                    f"{self.path}: line {line}, column {column}: expected a number, got "
+                    f"{text[:60]!r}"
                 ) from None
         return found
 

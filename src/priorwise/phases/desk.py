@@ -60,6 +60,7 @@ class Recipe:
         "rna_evaluate",
         "rna_sweep",
         "plot_metrics",
+        "doctor",
         "main",
     )
 

@@ -218,7 +218,7 @@ def reachable_client() -> MlflowClient:
             requests.get(f"{uri.rstrip('/')}/health", timeout=10).raise_for_status()
         except (requests.RequestException, ValueError) as error:
             raise TrackingFailure(
-                f"MLFLOW_TRACKING_URI {scrub(uri)}: no MLflow server answers ({_first_line(error)})"
+                f"MLFLOW_TRACKING_URI {scrub(uri)}: no MLflow server answers ({first_line(error)})"
             ) from error
     try:
         if uri.startswith(SQLITE):
@@ -228,7 +228,7 @@ def reachable_client() -> MlflowClient:
         client.search_experiments(max_results=1)
     except Exception as error:  # the stores raise errors of their own kinds
         raise TrackingFailure(
-            f"tracking store {scrub(uri)}: cannot be used ({_first_line(error)})"
+            f"tracking store {scrub(uri)}: cannot be used ({first_line(error)})"
         ) from error
     return client
 
@@ -276,7 +276,7 @@ def _owned(
         hint = ""
         if run_id and _relative_store(client.tracking_uri):
             hint = f"; {_started_elsewhere(client.tracking_uri)}"
-        raise TrackingFailure(f"the run cannot be opened: {_first_line(error)}{hint}") from error
+        raise TrackingFailure(f"the run cannot be opened: {first_line(error)}{hint}") from error
     track = RunTrack(client, run.info.run_id, run.info.experiment_id, first_name=name)
     try:
         track.tags(
@@ -299,7 +299,7 @@ def _owned(
         _end(track, "FAILED", error.exit_code, str(error))
         raise
     except MlflowException as error:
-        failure = TrackingFailure(f"tracking: {_first_line(error)}")
+        failure = TrackingFailure(f"tracking: {first_line(error)}")
         _end(track, "FAILED", failure.exit_code, str(failure))
         raise failure from error
     except BaseException as error:
@@ -319,5 +319,6 @@ def _end(track: RunTrack, status: str, code: int, reason: str) -> None:
         pass
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says, on one line and without passwords."""
     return scrub(str(error).strip() or type(error).__name__).splitlines()[0][:300]
