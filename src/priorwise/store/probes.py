@@ -1,7 +1,6 @@
 """What a place for data can do, tried out with an object that is gone afterwards."""
 
 import uuid
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from priorwise.errors import BadInput
+from priorwise.store.damage import is_damage
 from priorwise.store.staging import bucket_and_key, client
 from priorwise.store.tables import is_remote, storage_options
 
@@ -87,8 +87,11 @@ def orphan_bytes(folder: str) -> tuple[int, int]:
     for place in root.rglob(f"{PARTIAL}*"):
         left |= {path for path in place.rglob("*") if path.is_file()}
     for versions in root.rglob("_versions"):
-        with suppress(ValueError, OSError):  # a table that cannot be opened is not ours to count
+        try:
             left |= _unnamed(versions.parent)
+        except BaseException as error:  # a table that cannot be opened is not ours to count
+            if not is_damage(error):
+                raise
     return len(left), sum(path.stat().st_size for path in left)
 
 
