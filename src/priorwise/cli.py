@@ -36,6 +36,7 @@ PHASES = (
     "plot_metrics",
     "sync_run",
     "janitor",
+    "doctor",
 )
 USAGE_FLAGS = {"-h", "--help"}
 
@@ -127,6 +128,9 @@ def _execute(name: str, arguments: list[str], stop: StopRequest) -> None:
             with suppress(BadInput, Interrupted), open_run(name):
                 raise error
         raise
+    if hasattr(phase, "examine"):  # it looks at the store, which a run would need
+        phase.examine(config)
+        return
     with open_run(name) as track:
         execute(phase, config, desk_of.Desk(recipe, track, stop))
 

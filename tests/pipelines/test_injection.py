@@ -32,6 +32,7 @@ ENTRIES = (
     "plot_metrics",
     "sync_run",
     "janitor",
+    "doctor",
 )
 VALUES = {
     "semicolon": "a; touch {marker}",

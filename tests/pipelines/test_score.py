@@ -360,7 +360,7 @@ def test_an_object_that_cannot_be_fetched_is_told_by_its_address(
 
     from priorwise.store import staging
 
-    client = staging._client()
+    client = staging.client()
     fetch = client.download_file
 
     def flaky(bucket_name, key, target):

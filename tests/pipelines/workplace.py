@@ -23,7 +23,7 @@ STORE = "mlflow.db"
 #: phases without a parameter `data`
 WITHOUT_DATA = (
     *("simulate", "ingest", "score", "promote", "plot_metrics", "rna_prepare"),
-    *("sync_run", "janitor"),
+    *("sync_run", "janitor", "doctor"),
 )
 
 

@@ -139,6 +139,7 @@ LOOKED_UP = [
     ("rna_sweep", "data"),
     ("plot_metrics", "metrics_file"),
     ("plot_metrics", "run"),
+    ("doctor", "data"),
 ]
 
 

@@ -73,7 +73,7 @@ class HistoryFile:
         if missing:
             raise BadInput(
                 f"{self.path}: column {', '.join(missing)} is missing "
-                f"(found {', '.join(self.columns)})"
+                f"(found {_short(self.columns)})"
             )
 
     def numbers(self, column: str) -> list[float]:
@@ -91,7 +91,8 @@ class HistoryFile:
                 found.append(float(text) if text else float("nan"))
             except ValueError:
                 raise BadInput(
-                    f"{self.path}: line {line}, column {column}: expected a number, got {text!r}"
+                    f"{self.path}: line {line}, column {column}: expected a number, got "
+                    f"{text[:60]!r}"
                 ) from None
         return found
 
@@ -111,6 +112,11 @@ class HistoryFile:
                     f"0, got {number}"
                 )
         return [int(number) for number in numbers]
+
+
+def _short(columns: Sequence[str]) -> str:
+    """Names for a message, which is to stay one short line whatever a file holds."""
+    return " ".join(", ".join(columns).split())[:300]
 
 
 def read_rows(path: Path) -> HistoryFile:
@@ -160,5 +166,5 @@ def read_rows(path: Path) -> HistoryFile:
     if not columns:
         raise BadInput(f"{path}: is empty (expected a CSV file with a header)")
     if len(set(columns)) < len(columns):
-        raise BadInput(f"{path}: two columns have the same name ({', '.join(columns)})")
+        raise BadInput(f"{path}: two columns have the same name ({_short(columns)})")
     return HistoryFile(path, columns, rows, lines, dropped)

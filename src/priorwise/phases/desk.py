@@ -64,6 +64,7 @@ class Recipe:
         "plot_metrics",
         "sync_run",
         "janitor",
+        "doctor",
         "main",
     )
 

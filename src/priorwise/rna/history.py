@@ -98,7 +98,8 @@ def read_metrics(path: Path, say: Callable[[str], None] | None = None) -> pd.Dat
     for row, line in zip(file.rows, file.lines, strict=True):
         if row["phase"] not in PHASES:
             raise BadInput(
-                f"{path}: line {line}, column phase: expected train or val, got {row['phase']!r}"
+                f"{path}: line {line}, column phase: expected train or val, got "
+                f"{row['phase'][:60]!r}"
             )
     if file.dropped:
         (say or _to_stderr)(f"warning: {file.dropped}")

@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 from boto3.exceptions import Boto3Error
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from priorwise.errors import BadInput
@@ -40,7 +41,7 @@ class RemoteFile:
     @property
     def key(self) -> PurePosixPath:
         """Key within the bucket."""
-        return PurePosixPath(_bucket_and_key(self.address)[1])
+        return PurePosixPath(bucket_and_key(self.address)[1])
 
 
 def remote_files(address: str) -> list[RemoteFile]:
@@ -58,10 +59,10 @@ def remote_files(address: str) -> list[RemoteFile]:
         If nothing lies there, or the store does not answer.
     """
     scheme = address.partition("://")[0]
-    bucket, prefix = _bucket_and_key(address)
+    bucket, prefix = bucket_and_key(address)
     found = []
     try:
-        pages = _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        pages = client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         for item in (item for page in pages for item in page.get("Contents", [])):
             key = item["Key"]
             if key.endswith("/") or ".." in PurePosixPath(key).parts or "\0" in key:
@@ -130,17 +131,19 @@ def _below(folder: str, file: RemoteFile) -> Path:
 def _download(file: RemoteFile, target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)  # fails if a key is below another one
-        _client().download_file(*_bucket_and_key(file.address), str(target))
+        client().download_file(*bucket_and_key(file.address), str(target))
     except (Boto3Error, BotoCoreError, ClientError, OSError) as error:
         raise BadInput(f"{file.address}: cannot be read ({error})") from error
 
 
-def _bucket_and_key(address: str) -> tuple[str, str]:
+def bucket_and_key(address: str) -> tuple[str, str]:
+    """Bucket and key of s3://bucket/key."""
     # not urlparse: a key may hold "?" and "#"
     bucket, _, key = address.partition("://")[2].partition("/")
     return bucket, key
 
 
-def _client() -> Any:
+def client(config: Config | None = None) -> Any:
+    """A client of the object store that the environment names."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("MLFLOW_S3_ENDPOINT_URL")
-    return boto3.client("s3", endpoint_url=endpoint)
+    return boto3.client("s3", endpoint_url=endpoint, config=config)

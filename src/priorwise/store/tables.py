@@ -5,6 +5,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 
 from priorwise.durable import sync_folder
 from priorwise.errors import BadInput
+from priorwise.store.damage import is_damage
 from priorwise.store.file_digests import check_manifests, write_digests
 from priorwise.store.memory import system_memory
 from priorwise.store.shared import SharedColumns, Sharing, parts
@@ -46,13 +48,27 @@ class PinnedTable:
     @property
     def written(self) -> str:
         """When this version was committed: tells a table from one made anew at its address."""
-        known = {v["version"]: v["timestamp"] for v in self.dataset.versions()}
-        return str(known[self.version])
+        with self._whole():
+            known = {v["version"]: v["timestamp"] for v in self.dataset.versions()}
+            return str(known[self.version])
 
     @property
     def n_rows(self) -> int:
         """Rows of this version."""
-        return int(self.dataset.count_rows())
+        with self._whole():
+            return int(self.dataset.count_rows())
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Name the table if Lance finds it damaged; what passed through at opening may be so."""
+        try:
+            yield
+        except BaseException as error:
+            if not is_damage(error):
+                raise
+            raise BadInput(
+                f"{self.uri}: version {self.version} cannot be read whole ({_first_line(error)})"
+            ) from error
 
 
 def is_remote(uri: str) -> bool:
@@ -79,7 +95,9 @@ def table_exists(uri: str) -> bool:
         return False
     try:
         lance.dataset(uri, storage_options=storage_options(uri))
-    except (ValueError, OSError):
+    except BaseException as error:
+        if not is_damage(error):
+            raise
         return False
     return True
 
@@ -110,7 +128,9 @@ def open_pinned(uri: str, version: int | None = None) -> PinnedTable:
     try:
         dataset = lance.dataset(uri, version=version, storage_options=storage_options(uri))
         shared = SharedColumns.of(dataset, uri, storage_options(uri))
-    except (ValueError, OSError) as error:
+    except BaseException as error:
+        if not is_damage(error):
+            raise
         wanted = "newest version" if version is None else f"version {version}"
         hint = "; are credentials, region and endpoint set?" if is_remote(uri) else ""
         raise BadInput(
@@ -146,7 +166,7 @@ def scan(
     """
     shared = table.shared
     physical = columns if shared is None else shared.physical(columns)
-    try:
+    with table._whole():
         for batch in table.dataset.scanner(
             columns=list(physical) if physical is not None else None,
             batch_size=batch_rows,
@@ -157,10 +177,6 @@ def scan(
             limit=None if end is None else end - (first or 0),
         ).to_batches():
             yield batch if shared is None else shared.joined(batch, columns)
-    except (OSError, ValueError, pa.ArrowInvalid) as error:
-        raise BadInput(
-            f"{table.uri}: version {table.version} cannot be read whole ({_first_line(error)})"
-        ) from error
 
 
 class ContentDigest:

@@ -10,6 +10,7 @@ from priorwise.rna.records import RnaRecord
 
 #: mfold and RNAstructure put the energy before the name
 _ENERGY = re.compile(r"^(ENERGY|dG)\s*=\s*\S+\s*", re.IGNORECASE)
+_MOST_DIGITS = 9
 #: what stands above the bases in the files of the Comparative RNA Web Site
 _BPSEQ_HEADER = re.compile(r"^(#|[A-Za-z ]+:)")
 
@@ -24,7 +25,7 @@ def read_ct(path: Path) -> Iterator[RawRow | BadRow]:
     for start, header in lines:
         size, *title = header.split(maxsplit=1)
         name = " ".join(_ENERGY.sub("", "".join(title)).split()) or stem_of(path)
-        if not size.isdecimal():
+        if not _is_whole(size):
             found = f"{header[:40]!r} (expected the number of bases and a name)"
             yield BadRow(path, start, "", BROKEN, f"{found}; the rest of the file is not read")
             return
@@ -62,7 +63,12 @@ def _base(cells: list[str], number: int, base_at: int, partner_at: int) -> tuple
     if len(cells) <= partner_at or cells[0] != str(number) or len(cells[base_at]) != 1:
         return None
     partner = cells[partner_at]
-    return (cells[base_at], int(partner)) if partner.isdecimal() else None
+    return (cells[base_at], int(partner)) if _is_whole(partner) else None
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text is a whole number of a sane size: Python reads at most 4300 digits."""
+    return text.isdecimal() and len(text) <= _MOST_DIGITS
 
 
 def _record(path: Path, line: int, name: str, bases: Sequence[tuple[str, int]]) -> RawRow | BadRow:

@@ -30,13 +30,14 @@ def read_csv(path: Path) -> Iterator[RawRow | BadRow]:
     try:
         columns = [name.strip() for name in next(rows, [])]
         if SEQUENCE not in columns:
+            found = " ".join(", ".join(columns).split())[:200] or "an empty file"
             raise BadInput(
                 f"{path}: no column {SEQUENCE!r} (expected id, sequence, structure or base_pairs, "
-                f"family, partition; found {', '.join(columns) or 'an empty file'})"
+                f"family, partition; found {found})"
             )
         twice = {name for name in columns if columns.count(name) > 1}
         if twice:
-            raise BadInput(f"{path}: column {min(twice)!r} is there twice (expected once)")
+            raise BadInput(f"{path}: column {min(twice)[:60]!r} is there twice (expected once)")
         line = rows.line_num + 1
         for cells in rows:
             if cells:  # a blank line is none

@@ -238,6 +238,6 @@ def _read_split(path: Path) -> list[tuple[str, str]]:
             raise BadInput(f"{path}: line {line}: column file is empty")
         if split not in TABLES:
             raise BadInput(
-                f"{path}: line {line}: split {split!r}; expected one of {', '.join(TABLES)}"
+                f"{path}: line {line}: split {split[:60]!r}; expected one of {', '.join(TABLES)}"
             )
     return [(name, split) for _, name, split in rows]

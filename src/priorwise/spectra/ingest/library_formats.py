@@ -20,6 +20,8 @@ _NAME = ("COMPOUND_NAME", "NAME", "TITLE")
 _PRECURSOR = ("PEPMASS", "PRECURSORMZ", "PRECURSOR_MZ", "PRECURSOR M/Z")
 _MODE = ("IONMODE", "ION_MODE", "ION MODE", "POLARITY")
 _ADDUCT = ("ADDUCT", "PRECURSORTYPE", "PRECURSOR_TYPE")
+#: of a number of peaks
+_MOST_DIGITS = 9
 _POLARITIES = {"positive": "positive", "pos": "positive", "p": "positive", "+": "positive"}
 _POLARITIES |= {"negative": "negative", "neg": "negative", "n": "negative", "-": "negative"}
 
@@ -143,7 +145,7 @@ def _msp(lines: Iterator[tuple[int, str]], path: Path) -> Iterator[LibraryEntry]
             key, colon, value = line.partition(":")
             key = key.strip().upper()
             if key == "NUM PEAKS":
-                if not value.strip().isdecimal():
+                if not value.strip().isdecimal() or len(value.strip()) > _MOST_DIGITS:
                     raise BadInput(f"{path}: line {number}: Num Peaks is not a number: {line[:60]}")
                 expected = int(value)
             elif colon:

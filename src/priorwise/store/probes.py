@@ -1,0 +1,107 @@
+"""What a place for data can do, tried out with an object that is gone afterwards."""
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import lance
+from boto3.exceptions import Boto3Error
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from priorwise.errors import BadInput
+from priorwise.store.damage import is_damage
+from priorwise.store.staging import bucket_and_key, client
+from priorwise.store.tables import is_remote, storage_options
+
+#: what folders begin with that a writer fills before it renames them
+PARTIAL = ".partial-"
+#: HTTP status of a conditional PUT whose condition does not hold
+CONDITION_FAILED = 412
+_PROBE = ".priorwise-doctor-"
+_PATIENCE = Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 1})
+
+
+def keeps_conditions(address: str) -> bool:
+    """Whether an object store refuses to write over an object with `If-None-Match: *`.
+
+    Concurrent writers of a Lance table rely on it: a store that ignores the condition lets one
+    writer's commit replace another's, and rows are lost without any error.
+
+    Parameters
+    ----------
+    address : str
+        s3://bucket/prefix; an object is written there, twice, and deleted.
+
+    Raises
+    ------
+    BadInput
+        If nothing can be written, read back or deleted there.
+    """
+    bucket, prefix = bucket_and_key(address)
+    key = f"{prefix.rstrip('/')}/{_PROBE}{uuid.uuid4().hex}".lstrip("/")
+    try:
+        store = client(_PATIENCE)
+        store.put_object(Bucket=bucket, Key=key, Body=b"first")
+        try:
+            kept = _refused(store, bucket, key)
+            found = store.get_object(Bucket=bucket, Key=key)["Body"].read()
+            return kept and found == b"first"
+        finally:
+            store.delete_object(Bucket=bucket, Key=key)
+    except (Boto3Error, BotoCoreError, ClientError, ValueError) as error:  # of an endpoint
+        raise BadInput(f"{address}: cannot be written ({error})") from error
+
+
+def _refused(store: Any, bucket: str, key: str) -> bool:
+    try:
+        store.put_object(Bucket=bucket, Key=key, Body=b"second", IfNoneMatch="*")
+    except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        if status == CONDITION_FAILED:
+            return True
+        raise
+    return False
+
+
+def orphan_bytes(folder: str) -> tuple[int, int]:
+    """What killed writers left below a folder of tables: number of files, and bytes.
+
+    Counted are folders that were being filled, and files among a table's data that none of its
+    versions names. Nobody reads them. A writer at work has such files, too.
+
+    Parameters
+    ----------
+    folder : str
+        A local folder, searched to any depth.
+
+    Raises
+    ------
+    BadInput
+        If it is remote, or not there.
+    """
+    root = Path(folder)
+    if is_remote(folder) or not root.is_dir():
+        raise BadInput(f"data: {folder}: expected a local folder")
+    left: set[Path] = set()
+    for place in root.rglob(f"{PARTIAL}*"):
+        left |= {path for path in place.rglob("*") if path.is_file()}
+    for versions in root.rglob("_versions"):
+        try:
+            left |= _unnamed(versions.parent)
+        except BaseException as error:  # a table that cannot be opened is not ours to count
+            if not is_damage(error):
+                raise
+    return len(left), sum(path.stat().st_size for path in left)
+
+
+def _unnamed(table: Path) -> set[Path]:
+    """Files of a table's data folder that no version has."""
+    there = {path for path in (table / "data").glob("*") if path.is_file()}
+    newest = lance.dataset(str(table), storage_options=storage_options(str(table)))
+    named = set()
+    for version in newest.versions():
+        pinned = lance.dataset(str(table), version=version["version"])
+        for fragment in pinned.get_fragments():
+            named |= {Path(file.path).name for file in fragment.data_files()}
+    return {path for path in there if path.name not in named}
