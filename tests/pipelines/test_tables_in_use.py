@@ -107,3 +107,18 @@ def test_a_damaged_file_is_named_before_any_training(own_tables, phase, how):
     assert str(path) in said
     (run,) = own_tables.runs()
     assert run.info.status == "FAILED" and not run.data.metrics
+
+
+@pytest.mark.parametrize("how", ["append", "overwrite"])
+def test_a_table_that_changed_after_phase_2_has_no_prior(after_phase_2, how):
+    """The rows of both polarities: neither prior is used for other rows."""
+    place = after_phase_2
+    shutil.copytree(place.data, place.folder / "tables")
+    place.data = place.folder / "tables"
+    uri = str(place.data / "train_data")
+    rows = lance.dataset(uri).to_table()
+    changed = rows.slice(0, 7) if how == "append" else rows.slice(7)
+    lance.write_dataset(changed, uri, mode=how)
+    done = place.phase("nnpu_train")
+    assert done.code == 3, done.err
+    assert "used other training data" in done.err and "wanted" in done.err
