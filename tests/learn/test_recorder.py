@@ -1,3 +1,4 @@
+import errno
 import os
 
 import pytest
@@ -36,6 +37,19 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path):
     with pytest.raises(RuntimeError):
         write_rows(path, ["epoch"], rows())
     assert path.read_text() == "epoch\n0\n"
+
+
+def test_a_disk_that_is_full_is_named_and_the_file_before_is_kept(tmp_path, monkeypatch):
+    path = tmp_path / "history.csv"
+    write_rows(path, ["epoch"], [{"epoch": 0}])
+
+    def fsync(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(BadInput, match=r"history\.csv: cannot be written \(No space left"):
+        write_rows(path, ["epoch"], [{"epoch": 1}])
+    assert path.read_text() == "epoch\n0\n" and os.listdir(tmp_path) == ["history.csv"]
 
 
 def test_a_file_cut_at_any_byte_never_gives_a_wrong_number(tmp_path):

@@ -678,3 +678,18 @@ def test_a_changed_order_is_not_taken_up_in_the_middle_of_an_epoch(rows, tmp_pat
     last = interrupted(rows, tmp_path, Notes(), "training_step", 3, monkeypatch)
     with pytest.raises(BadInput, match="^resume: in the middle of an epoch, batch_size"):
         trained(rows, tmp_path, resume_from=last, batch_size=5)
+
+
+def test_the_rates_of_today_count_when_a_training_is_taken_up_again(rows, tmp_path, monkeypatch):
+    notes = Notes()
+    last = interrupted(rows, tmp_path, notes, "training_step", STEPS + 1, monkeypatch)
+    today = {"learning_rate": 0.0123, "weight_decay": 0.3, "num_epochs": EPOCHS + 1}
+    result, _ = trained(rows, tmp_path, notes, resume_from=last, **today)
+    state = torch.load(result.last, weights_only=True)
+    matrices, vectors = state["optimizer_states"][0]["param_groups"]
+    assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.3, 0.0)
+    total = STEPS * (EPOCHS + 1)
+    factor = schedules.factor(state["global_step"], 4, total, "cosine", 0.1)
+    assert matrices["lr"] == vectors["lr"] == pytest.approx(0.0123 * factor, rel=1e-12)
+    assert state["lr_schedulers"][0]["base_lrs"] == [0.0123, 0.0123]
+    assert state["epoch"] == EPOCHS

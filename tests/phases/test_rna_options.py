@@ -60,6 +60,7 @@ BAD = {
     "noncanonical_penalty": ["-0.1", "1.1", "nan", "best", ""],
     "stem_weight": ["-0.1", "1.1", "nan", "best", ""],
     "log_system_metrics": ["2", ""],
+    "allow_change": ["2", "maybe", ""],
     "seed": ["-1", *NO_INTEGER],
 }
 #: any text: whether such a table, partition, run, file or folder is there is seen later

@@ -102,6 +102,15 @@ def test_every_reader_compares_the_digest_that_lies_beside_a_checkpoint(stopped)
             read_plain(folder / "previous.ckpt")
 
 
+def test_a_damaged_checkpoint_is_not_imported(workplace, stopped):
+    _, folder = stopped
+    spoil(folder / "last.ckpt", "one bit")
+    given = {"checkpoint": folder / "last.ckpt", "name": "imported"}
+    done = workplace.phase("import_checkpoint", **given)
+    assert done.code == 2
+    assert f"{folder / 'last.ckpt'}: is damaged" in done.err
+
+
 def test_a_training_keeps_the_best_the_last_and_the_one_before(workplace):
     assert workplace.phase("bce_pretrain", epochs=EPOCHS).code == 0
     run = workplace.run("bce_pretrain")

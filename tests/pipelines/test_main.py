@@ -382,10 +382,21 @@ def test_stopped_main_goes_on_where_it_was(workplace, monkeypatch):
         "bce_pretrain positive": "FINISHED",
         "bce_pretrain negative": "KILLED",
     }
+    stopped = workplace.run("bce_pretrain", "negative")
     done = workplace.phase("main", scenarios="censoring")
     assert done.code == 0, done.err
     assert len(trained(done)) == 6
     assert not any("bce_pretrain polarity=positive" in line for line in trained(done))
+    # the training that was stopped has gone on, below the new one
+    assert f"going on in run {stopped.info.run_id}, which was stopped" in done.out
+    (again,) = workplace.runs("bce_pretrain")[:1]
+    assert again.info.run_id == stopped.info.run_id and again.info.status == "FINISHED"
+    assert again.data.tags["mlflow.parentRunId"] == workplace.run("main").info.run_id
+    assert workplace.phase("bce_pretrain", polarity="negative").code == 0
+    whole = workplace.run("bce_pretrain", "negative")
+    assert whole.info.run_id != again.info.run_id
+    histories = [workplace.artifact(run, "history.csv").read_text() for run in (again, whole)]
+    assert histories[0] == histories[1]
 
 
 @pytest.mark.parametrize(("phase", "test"), [("estimate_prior", 1), ("select_threshold", 2)])

@@ -430,8 +430,9 @@ def left_by(place, run):
     return history, published, last, load_file(place.network_folder(run) / "model.safetensors")
 
 
-def test_an_interrupted_training_is_taken_up_again(place, monkeypatch, no_figures):
-    """As the same run, bit for bit, from what it kept: the working folder is gone."""
+@pytest.mark.parametrize("lost", ["the working folder", "the last checkpoint"])
+def test_an_interrupted_training_is_taken_up_again(place, monkeypatch, no_figures, lost):
+    """As the same run, bit for bit, from what it kept."""
     table(place, joined(hairpins(30), hairpins(8, 1, "VL0"), hairpins(4, 2, "CUT")))
     sparse = {"use_ast": "true", "batch_size": 4}
     ok(phase(place, "rna_pretrain", **sparse))
@@ -449,8 +450,15 @@ def test_an_interrupted_training_is_taken_up_again(place, monkeypatch, no_figure
     assert done.code == 143, done.err
     run = place.run("rna_pretrain")
     assert f"resume={run.info.run_id}" in done.out and run.info.status == "KILLED"
-    shutil.rmtree(place.folder / ".priorwise" / "runs")
-    ok(phase(place, "rna_pretrain", resume=run.info.run_id, **sparse))
+    runs = place.folder / ".priorwise" / "runs"
+    if lost == "the working folder":
+        shutil.rmtree(runs)
+    else:
+        (last,) = runs.glob(f"{run.info.run_id}/checkpoints/last.ckpt")
+        last.write_bytes(last.read_bytes()[:-1])
+    done = phase(place, "rna_pretrain", resume=run.info.run_id, **sparse)
+    ok(done)
+    assert ("going on from" in done.out) == (lost == "the last checkpoint")
     again = place.client.get_run(run.info.run_id)
     assert again.info.status == "FINISHED" and again.data.tags["complete"] == "true"
     found, expected = left_by(place, again), left_by(place, whole)

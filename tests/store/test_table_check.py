@@ -3,13 +3,16 @@
 import os
 import random
 import shutil
+import signal
 import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
 import lance
 import pyarrow as pa
 import pytest
+from tests.test_durable import HERE
 
 from priorwise.errors import BadInput
 from priorwise.store import file_digests
@@ -299,3 +302,39 @@ def test_orphans_are_ignored_and_listed_with_their_bytes(table):
     found = orphans(str(table))
     assert [(Path(o.path), o.n_bytes) for o in found] == sorted([(left, 1234), (beside.parent, 77)])
     assert open_pinned(str(table)).n_rows == 130 and check_files(open_pinned(str(table)))
+
+
+def test_a_writer_that_is_killed_leaves_no_table(tmp_path):
+    code = f"""
+import os, signal
+import pyarrow as pa
+from priorwise.store.tables import write_table
+schema = pa.schema([("x", pa.int64())])
+def batches():
+    for k in range(40):
+        if k == 39:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield pa.record_batch([pa.array(range(5000))], schema=schema)
+write_table({str(tmp_path / "table")!r}, schema, batches(), rows_per_file=10_000)
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=HERE, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not (tmp_path / "table").exists()
+    (left,) = tmp_path.glob(f"{STAGING}table-*")
+    n_bytes = sum(path.stat().st_size for path in left.rglob("*") if path.is_file())
+    assert n_bytes > 10_000
+    write_table(str(tmp_path / "table"), SCHEMA, [rows()])
+    assert open_pinned(str(tmp_path / "table")).n_rows == 120
+    assert [(o.path, o.n_bytes) for o in orphans(str(tmp_path / "table"))] == [(left, n_bytes)]
+
+
+def test_rows_by_position_stay_the_same_after_others_are_deleted(table):
+    pinned = open_pinned(str(table))
+    dataset = lance.dataset(str(table))
+    dataset.delete("id < 50")
+    dataset = lance.dataset(str(table))
+    dataset.optimize.compact_files()
+    (batch,) = scan(pinned, ["id"], first=60, end=61)
+    assert batch.column("id").to_pylist() == [60]
+    (batch,) = scan(open_pinned(str(table), 1), ["id"], first=60, end=61)
+    assert batch.column("id").to_pylist() == [60]

@@ -2,11 +2,11 @@
 
 import csv
 import io
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from priorwise.durable import write_whole
 from priorwise.errors import BadInput
 
 Row = dict[str, str]
@@ -28,16 +28,17 @@ def write_rows(
     rows : iterable of mappings
         By column; what is missing is left empty.
     line_end : str
+
+    Raises
+    ------
+    BadInput
+        If it cannot be written, for example on a full disk; the file before is kept.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, columns, restval="", lineterminator=line_end)
-        writer.writeheader()
-        writer.writerows(rows)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, restval="", lineterminator=line_end)
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue().encode())
 
 
 @dataclass(frozen=True)

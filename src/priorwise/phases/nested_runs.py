@@ -1,5 +1,6 @@
 """Phases as nested runs of another; what was done before is found again by fingerprint."""
 
+from dataclasses import replace
 from types import ModuleType
 
 from priorwise.errors import TrackingFailure
@@ -46,11 +47,33 @@ class NestedRuns:
         return facts
 
     def run(self, module: ModuleType, plan: Plan) -> RunFacts:
-        """Run a planned phase; the facts of its complete run."""
-        with self._track.child(plan.run_name) as child:
-            begin(plan, child)
+        """Run a planned phase, or go on in a training of it that was stopped; its complete run."""
+        stopped = self._stopped(plan)
+        if stopped:
+            say(f"going on in run {stopped}, which was stopped")
+            plan = replace(plan, config=replace(plan.config, resume=stopped))
+        with self._track.child(plan.run_name, stopped) as child:
+            if not stopped:
+                begin(plan, child)
             module.run(plan, self._desk, child)
         facts = self._track.history.run(child.run_id)
         if facts is None or not facts.complete:
             raise TrackingFailure(f"run {child.run_id} of {plan.phase} is not complete")
         return facts
+
+    def _stopped(self, plan: Plan) -> str:
+        """The newest training of the same work on the same runs that a signal ended, if any.
+
+        One that says RUNNING may be at work, and one that failed might fail again.
+        """
+        if not hasattr(plan.config, "resume"):
+            return ""
+        found = [
+            facts
+            for facts in self._track.history.tagged("fingerprint", plan.fingerprint)
+            if facts.params.get("contract.fingerprint") == plan.fingerprint
+            and facts.status == "KILLED"
+            and not facts.changed
+            and all(facts.params.get(f"contract.{k}") == run for k, run in plan.upstream.items())
+        ]
+        return found[0].run_id if found else ""

@@ -112,7 +112,6 @@ class RnaPretrain(ReadingOptions):
         | {"lr_scheduler_type", "warmup_steps", "min_lr_ratio", "grad_clip", "fp16", "seed"}
         | {"mlm_loss_weight", "structure_loss_weight", "pair_loss_weight", "teacher_loss_weight"}
         | {"threshold", "decoding", "canonical_only", "noncanonical_penalty", "stem_weight"}
-        | {"max_samples"}
     )
 
     data: str = "synthetic"

@@ -206,9 +206,11 @@ class RunTrack:
             return uri.rstrip("/") + path
         return f"http://127.0.0.1:5000{path} (of: mlflow ui --backend-store-uri {uri})"
 
-    def child(self, name: str) -> Any:
-        """Context manager: a nested run with the same contract."""
-        return _owned(self.client, self.experiment_id, name, parent=self.run_id)
+    def child(self, name: str, run_id: str = "") -> Any:
+        """Context manager: a nested run with the same contract; a new one, or `run_id` again."""
+        if run_id:
+            self.client.set_tag(run_id, "mlflow.parentRunId", self.run_id)
+        return _owned(self.client, self.experiment_id, name, run_id or None, parent=self.run_id)
 
     def continuing(self, run_id: str) -> Any:
         """Context manager: take up an earlier run of the same work again."""
