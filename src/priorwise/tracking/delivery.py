@@ -43,6 +43,7 @@ class Delivery:
     def __init__(self, client: MlflowClient, run_id: str, folder: Path) -> None:
         self._client, self._run_id = client, run_id
         self.spool = Spool(folder / SPOOL, run_id, client.tracking_uri)
+        self._gave_up = False
         self._sender = Sender(client, run_id, before=self.spool.sync)
 
     def recorder(self, history_csv: Path) -> MlflowRecorder:
@@ -78,6 +79,7 @@ class Delivery:
             return
         path = self.spool.path.resolve()
         why = self._sender.trouble or "it is slow"
+        self._gave_up = True
         raise TrackingFailure(
             f"tracking server {scrub(self._client.tracking_uri)} has not taken the last "
             f"{self._sender.waiting} values of run {self._run_id} within {limit:g} s ({why}); they "
@@ -89,7 +91,12 @@ class Delivery:
     @property
     def away(self) -> bool:
         """Whether the server did not take what was recorded last."""
-        return bool(self._sender.trouble)
+        return self._gave_up or bool(self._sender.trouble)
+
+    def close(self) -> None:
+        """The run has ended: what the server does not have stays in the spool."""
+        self._sender.stop()
+        self.spool.close()
 
     @property
     def way_on(self) -> str:
