@@ -49,6 +49,9 @@ def server_that_is_only_well():
             self.send_response(200)
             self.end_headers()
 
+        def do_POST(self):
+            over.wait(60)
+
         def log_message(self, *_):
             pass
 
