@@ -13,7 +13,9 @@ from tests.pipelines.tracking_server import TrackingServer
 from tests.pipelines.workplace import Workplace
 
 from priorwise.spectra.module import SpectraModule
+from priorwise.tracking.runs import RunTrack
 
+SLOW = pytest.mark.slow
 EPOCHS, STEPS = 4, 8
 #: seconds that no step may wait, and within which a training ends whose server stays away
 LONGEST_WAIT, END = 5.0, 60.0
@@ -123,7 +125,7 @@ def test_server_killed_in_mid_epoch_and_back(place, server, undisturbed, at_step
     assert never_waited(began)
 
 
-@pytest.mark.parametrize("trouble", ["gone", "hangs", "500"])
+@pytest.mark.parametrize("trouble", ["gone", "hangs", pytest.param("500", marks=SLOW)])
 def test_server_that_stays_away(place, server, proxy, undisturbed, at_step, trouble):
     """Exit 4, nothing lost; `sync_run` brings the numbers, a resume the rest."""
     direct, place.uri = place.uri, proxy.uri
@@ -182,7 +184,7 @@ def test_server_that_stays_away(place, server, proxy, undisturbed, at_step, trou
     assert history(place, run_id) == undisturbed
 
 
-@pytest.mark.parametrize("status", [500, 429, 503])
+@pytest.mark.parametrize("status", [429, *(pytest.param(k, marks=SLOW) for k in (500, 503))])
 def test_errors_that_heal(place, proxy, undisturbed, at_step, status):
     place.uri = proxy.uri
 
@@ -248,3 +250,35 @@ def test_training_killed_while_the_server_is_away(place, project, proxy, undistu
     done = place.phase("bce_pretrain", epochs=EPOCHS, resume=run.info.run_id)
     assert done.code == 0, done.err
     assert history(place, run.info.run_id) == undisturbed
+
+
+def test_eight_runs_at_once(place):
+    """500 metrics each, from eight threads: all there, each once (processes: `make soak`)."""
+    client = place.client
+    experiment = client.create_experiment(place.environment["MLFLOW_EXPERIMENT_NAME"])
+
+    def train(run_id):
+        track = RunTrack(client, run_id, experiment)
+        recorder = track.recorder(place.folder / run_id / "history.csv")
+        for step in range(500):
+            recorder.step({"m": step / 7}, step)
+        track.settle(60)
+        track.close()
+
+    runs = [client.create_run(experiment).info.run_id for _ in range(8)]
+    working = [threading.Thread(target=train, args=(run_id,)) for run_id in runs]
+    for thread in working:
+        thread.start()
+    for thread in working:
+        thread.join()
+    expected = {"m": [(step, step / 7) for step in range(500)]}
+    assert [history(place, run_id) for run_id in runs] == [expected] * 8
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf"])
+def test_patience_that_is_none(workplace, text):
+    workplace.environment["PRIORWISE_SETTLE_SECONDS"] = text
+    done = workplace.phase("bce_pretrain")
+    assert done.code == 2
+    assert "PRIORWISE_SETTLE_SECONDS: expected seconds" in done.err
+    assert "epoch 1/" not in done.err

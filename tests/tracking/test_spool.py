@@ -2,6 +2,8 @@
 
 import math
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,8 +90,35 @@ def test_spool_of_another_run_or_of_another_kind(tmp_path):
             read_spool(tmp_path / "x.csv")
 
 
+def test_a_full_disk_is_said_in_one_line_and_leaves_no_half_row(tmp_path):
+    """The largest size a file may have stands in for the disk: bytes up to it are written."""
+    path = write(tmp_path / "spool.csv")
+    code = f"""
+import resource, signal
+from pathlib import Path
+from mlflow.entities import Metric
+from priorwise.errors import TrackingFailure
+from priorwise.tracking.spool import Spool
+spool = Spool(Path({str(path)!r}), "run", "")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({path.stat().st_size + 20}, resource.RLIM_INFINITY))
+try:
+    spool.write([Metric("b", 1 / 3, 1, 1)])
+except TrackingFailure as error:
+    print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+spool.ended({{"exit.code": "4"}})
+spool.close()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"{path}: the metrics cannot be written to disk (File too large)")
+    found = read_spool(path)
+    assert len(found.metrics) == len(VALUES)
+    assert found.ended == {"exit.code": "4"} and not found.dropped
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_full_disk_is_said_in_one_line(tmp_path):
+def test_no_space_left(tmp_path):
     spool = Spool(tmp_path / "spool.csv", "run", "")
     full = os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, spool._stream.fileno())
