@@ -18,6 +18,7 @@ from benchmarks.tables import Goal, Report, present
 from priorwise.learn.recorder import CsvHistory
 from priorwise.tracking.recorder import MlflowRecorder
 from priorwise.tracking.sender import Sender
+from priorwise.tracking.spool import Spool
 
 METRICS = {f"metric_{k}": 0.5 for k in range(6)}
 PUBLISHED_STEPS, OUR_STEPS = 20, 1000
@@ -68,8 +69,9 @@ def _published(client: MlflowClient, run_id: str) -> float:
 
 
 def _ours(client: MlflowClient, run_id: str, folder: Path) -> tuple[float, float]:
-    sender = Sender(client, run_id)
-    recorder = MlflowRecorder(sender, CsvHistory(folder / "history.csv"))
+    spool = Spool(folder / run_id / "spool.csv", run_id, client.tracking_uri)
+    sender = Sender(client, run_id, before=spool.sync)
+    recorder = MlflowRecorder(sender, CsvHistory(folder / "history.csv"), spool)
     took = []
     for step in range(OUR_STEPS):
         time.sleep(STEP)
@@ -78,4 +80,6 @@ def _ours(client: MlflowClient, run_id: str, folder: Path) -> tuple[float, float
         took.append(time.perf_counter() - began)
     began = time.perf_counter()
     sender.flush()
-    return float(np.mean(took)) * 1e3, time.perf_counter() - began
+    until_there = time.perf_counter() - began
+    spool.close()
+    return float(np.mean(took)) * 1e3, until_there

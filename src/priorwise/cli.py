@@ -151,6 +151,9 @@ def execute(phase: Any, config: Any, desk: Any) -> None:
     if not resumed:
         # known before anything can fail: a resolver then lists this run, too, with its reason
         desk.track.tags({"phase": name, **slurm.job_tags()})
+    if name not in ("janitor", "doctor"):  # these say more about each
+        for run in desk.track.close_orphans():
+            desk_of.say(f"run {run.run_id} ({run.name}): {run.verdict.reason}; marked KILLED")
     plan = phase.prepare(config, desk)
     if not resumed:
         desk_of.begin(plan, desk.track)

@@ -93,10 +93,12 @@ def test_sigkill_is_never_taken_for_complete(workplace, training):
     for phase, spec in (("estimate_prior", {}), ("estimate_prior", {"bce_run": run_id})):
         done = workplace.phase(phase, **spec)
         assert done.code == 3, done.err
-        assert run_id in done.err and "status RUNNING" in done.err
+        # the first phase to come finds that nobody works on it any more
+        assert workplace.client.get_run(run_id).info.status == "KILLED"
+        assert run_id in done.err and "status KILLED" in done.err
     done = workplace.phase("nnpu_train", polarities="positive", prior_pos="0.4", init_from=run_id)
     assert done.code == 3
-    assert run_id in done.err and "status RUNNING" in done.err
+    assert run_id in done.err and "status KILLED" in done.err
     # it can be taken up again, from its working folder
     done = workplace.phase("bce_pretrain", resume=run_id, **MANY)
     assert done.code == 0, done.err

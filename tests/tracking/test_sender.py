@@ -3,8 +3,18 @@ import time
 
 import pytest
 from mlflow.entities import Metric, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import (
+    INTERNAL_ERROR,
+    INVALID_PARAMETER_VALUE,
+    PERMISSION_DENIED,
+    REQUEST_LIMIT_EXCEEDED,
+    RESOURCE_DOES_NOT_EXIST,
+    TEMPORARILY_UNAVAILABLE,
+)
 
 from priorwise.learn.recorder import CsvHistory
+from priorwise.tracking import sender as sender_module
 from priorwise.tracking.recorder import MlflowRecorder, rows_of
 from priorwise.tracking.sender import Sender
 from priorwise.tracking.spool import Spool, read_spool
@@ -129,3 +139,68 @@ def test_what_is_not_finite_becomes_a_tag():
         "nonfinite.a": "inf at step 3",
         "nonfinite.c": "nan at step 3",
     }
+
+
+@pytest.mark.parametrize(
+    ("code", "heals"),
+    [
+        (INTERNAL_ERROR, True),
+        (TEMPORARILY_UNAVAILABLE, True),
+        (REQUEST_LIMIT_EXCEEDED, True),
+        (INVALID_PARAMETER_VALUE, False),
+        (RESOURCE_DOES_NOT_EXIST, False),
+        (PERMISSION_DENIED, False),
+    ],
+)
+def test_what_heals_is_tried_again_and_what_does_not_is_told(code, heals):
+    server = Server()
+    server.error = MlflowException("no", code)
+    sender = Sender(server, "run", period=0.0)
+    sender.put([metric(0)])
+    if not heals:
+        with pytest.raises(MlflowException, match="no"):
+            sender.flush(10)
+        return
+    assert not sender.flush(0.2)
+    assert (sender.trouble, sender.waiting, server.steps) == ("no", 1, [])
+    sender.put([metric(1)])
+    server.error = None
+    assert sender.flush(30)
+    assert (sender.trouble, sender.waiting, server.steps) == ("", 0, [0, 1])
+
+
+def test_a_server_that_is_silent_counts_as_away(monkeypatch):
+    monkeypatch.setattr(sender_module, "SLOW", 0.05)
+    server = Server()
+    server.open.clear()
+    sender = Sender(server, "run", period=0.0)
+    sender.put([metric(0)])
+    assert not sender.flush(0.2)
+    assert "no answer" in sender.trouble
+    server.open.set()
+    assert sender.flush(30) and sender.trouble == ""
+
+
+def test_a_stopped_sender_sends_nothing_more():
+    server = Server()
+    server.error = MlflowException("no", INTERNAL_ERROR)
+    sender = Sender(server, "the stopped one", period=0.0)
+    sender.put([metric(0)])
+    sender.flush(0.1)
+    sender.stop()
+    for thread in threads_of("the stopped one"):
+        thread.join(30)
+    server.error = None
+    assert threads_of("the stopped one") == [] and server.steps == []
+
+
+def test_rows_are_on_disk_before_they_are_sent():
+    order = []
+    server = Server()
+    sent = server.log_batch
+    server.log_batch = lambda *args, **more: (order.append("sent"), sent(*args, **more))
+    sender = Sender(server, "run", period=0.0, before=lambda: order.append("synced"))
+    for step in range(3):
+        sender.put([metric(step)])
+        sender.flush()
+    assert order == ["synced", "sent"] * 3

@@ -1,12 +1,13 @@
 """The metrics of a training on their way to the server, and what is said if they stay here."""
 
+import math
 import os
 import shlex
 from pathlib import Path
 
 from mlflow.tracking import MlflowClient
 
-from priorwise.errors import TrackingFailure
+from priorwise.errors import BadInput, TrackingFailure
 from priorwise.learn.recorder import CsvHistory
 from priorwise.tracking.recorder import MlflowRecorder
 from priorwise.tracking.replay import missing, places_on_server
@@ -37,12 +38,14 @@ class Delivery:
     Raises
     ------
     BadInput
-        If the spool that is there already is damaged.
+        If the spool that is there already is damaged, or PRIORWISE_SETTLE_SECONDS is no number.
     """
 
     def __init__(self, client: MlflowClient, run_id: str, folder: Path) -> None:
         self._client, self._run_id = client, run_id
+        self._patience = settle_seconds()
         self.spool = Spool(folder / SPOOL, run_id, client.tracking_uri)
+        self._gave_up = False
         self._sender = Sender(client, run_id, before=self.spool.sync)
 
     def recorder(self, history_csv: Path) -> MlflowRecorder:
@@ -73,11 +76,12 @@ class Delivery:
         TrackingFailure
             If the server stays away; the line says where the numbers are and how to send them.
         """
-        limit = settle_seconds() if timeout is None else timeout
+        limit = self._patience if timeout is None else timeout
         if self._sender.flush(limit):
             return
         path = self.spool.path.resolve()
         why = self._sender.trouble or "it is slow"
+        self._gave_up = True
         raise TrackingFailure(
             f"tracking server {scrub(self._client.tracking_uri)} has not taken the last "
             f"{self._sender.waiting} values of run {self._run_id} within {limit:g} s ({why}); they "
@@ -89,7 +93,12 @@ class Delivery:
     @property
     def away(self) -> bool:
         """Whether the server did not take what was recorded last."""
-        return bool(self._sender.trouble)
+        return self._gave_up or bool(self._sender.trouble)
+
+    def close(self) -> None:
+        """The run has ended: what the server does not have stays in the spool."""
+        self._sender.stop()
+        self.spool.close()
 
     @property
     def way_on(self) -> str:
@@ -101,8 +110,18 @@ class Delivery:
 
 
 def settle_seconds() -> float:
-    """For how long the end of a training waits for a server that is away."""
+    """For how long the end of a training waits for a server that is away.
+
+    Raises
+    ------
+    BadInput
+        If the variable holds no such number.
+    """
+    text = os.environ.get(SETTLE_SECONDS) or str(SETTLE_DEFAULT)
     try:
-        return max(float(os.environ.get(SETTLE_SECONDS) or SETTLE_DEFAULT), 0.0)
+        seconds = float(text)
     except ValueError:
-        return SETTLE_DEFAULT
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise BadInput(f"{SETTLE_SECONDS}: expected seconds of at least 0, got {text!r}")
+    return seconds

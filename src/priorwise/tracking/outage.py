@@ -1,5 +1,6 @@
 """Which errors of a store heal by themselves, and calls that may not hang."""
 
+import re
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -9,6 +10,7 @@ from mlflow.exceptions import MlflowException
 from priorwise.tracking.secrets import scrub
 
 T = TypeVar("T")
+_OF_DATABASE = re.compile(r"\(\w+\.\w*Error\) ")
 #: too many requests; and everything from here on is the server's own trouble
 BUSY, SERVER_SIDE = frozenset({408, 425, 429}), 500
 
@@ -36,7 +38,10 @@ def of_the_store(error: BaseException) -> bool:
 
 def first_line(error: BaseException) -> str:
     """An error in one line, without secrets."""
-    return scrub(str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    lines = scrub(str(error).strip() or type(error).__name__).splitlines()
+    # SQLAlchemy may tell first where it was, and only then what the database said
+    said = [line for line in lines if _OF_DATABASE.match(line)]
+    return (said or lines)[0][:300]
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:

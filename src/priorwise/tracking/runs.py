@@ -24,6 +24,7 @@ from priorwise.tracking.fingerprint import git_dirty, source_digest
 from priorwise.tracking.heartbeat import TAG as HEARTBEAT
 from priorwise.tracking.heartbeat import Heart, Heartbeat
 from priorwise.tracking.models import Models, log_model
+from priorwise.tracking.orphans import OpenRun, close, open_runs
 from priorwise.tracking.outage import first_line, of_the_store, within
 from priorwise.tracking.ownership import check_unowned, lock_of, taken
 from priorwise.tracking.recorder import MlflowRecorder, send_metrics
@@ -63,6 +64,8 @@ class RunTrack:
         self.history = History(client, experiment_id)
         self.models = Models(client, self.history)
         self._delivery: Delivery | None = None
+        #: what a run that was taken up again has on record: it is not written twice
+        self.recorded: Mapping[str, float] = {}
 
     def tags(self, tags: Mapping[str, object]) -> None:
         """Set tags, in one request."""
@@ -71,7 +74,8 @@ class RunTrack:
 
     def metrics(self, metrics: Mapping[str, float]) -> None:
         """Write estimates; returns once the server has them."""
-        send_metrics(self.client, self.run_id, metrics)
+        new = {name: v for name, v in metrics.items() if self.recorded.get(name) != float(v)}
+        send_metrics(self.client, self.run_id, new)
 
     def model_metrics(
         self, model_id: str, metrics: Mapping[str, float], dataset_name: str, dataset_digest: str
@@ -165,10 +169,15 @@ class RunTrack:
         """How a training goes on whose end could not be written; empty for other phases."""
         return self._delivery.way_on if self._delivery is not None else ""
 
+    def close_orphans(self) -> list[OpenRun]:
+        """Mark runs of this experiment KILLED whose process died on this machine; those closed."""
+        found = open_runs(self.client, [self.experiment_id], leave={self.run_id})
+        return [run for run in found if close(self.client, run)]
+
     def close(self) -> None:
         """Let go of local files; the run itself has ended."""
         if self._delivery is not None:
-            self._delivery.spool.close()
+            self._delivery.close()
 
     def end(self, status: str, code: int, reason: str) -> None:
         """End the run as FAILED or KILLED, as far as the store lets us; bounded in time."""
@@ -272,6 +281,7 @@ def _owned(
             lock = lock_of(run.info.run_id)
             lock.take()
         track = RunTrack(client, run.info.run_id, run.info.experiment_id, first_name=name)
+        track.recorded = run.data.metrics if run_id else {}
         heart = Heart(client, track.run_id)
         try:
             with _ending(track):

@@ -48,7 +48,7 @@ class Sender:
         self._tags: list[RunTag] = []
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._hurry = self._busy = False
+        self._hurry = self._busy = self._stopped = False
         self._asked_at = 0.0
         self._failure: BaseException | None = None
         #: what the last delivery failed with, if it is to be tried again
@@ -71,6 +71,12 @@ class Sender:
                     target=self._deliver, name=f"sender of {self._run_id}", daemon=True
                 )
                 self._thread.start()
+
+    def stop(self) -> None:
+        """Try no longer: what is not delivered now will not be."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Whether all is delivered; waits for it, `timeout` seconds at most.
@@ -116,9 +122,11 @@ class Sender:
         while True:
             with self._changed:
                 due = sent + self._period - time.monotonic()
-                self._changed.wait_for(lambda: self._hurry and self._waiting, max(due, 0))
+                self._changed.wait_for(
+                    lambda: self._stopped or (self._hurry and self._waiting), max(due, 0)
+                )
                 metrics, tags = self._metrics[:METRICS_AT_ONCE], self._tags[:TAGS_AT_ONCE]
-                if not (metrics or tags):
+                if self._stopped or not (metrics or tags):
                     self._thread = None  # the next one to hand over starts another
                     return
                 self._busy, self._asked_at = True, time.monotonic()

@@ -11,6 +11,7 @@ import threading
 import time
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,7 +92,7 @@ class Spool:
                 raise BadInput(f"{path}: is of run {self.earlier.run_id} (expected {run_id})")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = path.open("ab")
+            self._stream = path.open("ab", buffering=0)
             _cut_half_a_row(path)
             if not path.stat().st_size:
                 self._append([",".join(COLUMNS), _row(RUN, run_id, scrub(store), _now(), 0)])
@@ -144,8 +145,16 @@ class Spool:
     def _append(self, rows: list[str]) -> None:
         if rows:
             with self._lock:
-                self._stream.write("".join(f"{row}\n" for row in rows).encode())
-                self._stream.flush()
+                content = "".join(f"{row}\n" for row in rows).encode()
+                handle = self._stream.fileno()
+                whole = os.fstat(handle).st_size
+                try:
+                    while content:
+                        content = content[self._stream.write(content) :]
+                except OSError:
+                    with suppress(OSError):  # what comes next must not follow half a row
+                        os.ftruncate(handle, whole)
+                    raise
                 self._unsynced = True
 
     def _unwritable(self, error: OSError) -> TrackingFailure:

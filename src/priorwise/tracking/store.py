@@ -91,6 +91,8 @@ def _of_database(uri: str) -> MlflowClient:
     if _revision(path) == _get_latest_schema_revision():
         _check_writable(path)
         return _opened(uri)
+    if not path.parent.is_dir():
+        raise TrackingFailure(f"tracking store {uri}: there is no folder {path.parent}")
     # MLflow makes and upgrades tables without a lock: several processes would break them
     lock = FileLock(path.with_name(f"{path.name}.lock"))
     if not lock.take(TABLES):
