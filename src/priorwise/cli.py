@@ -68,7 +68,7 @@ def _run(name: str, arguments: list[str]) -> int:
     try:
         import_module("priorwise.phases.floors").check_floors()
         # importing torch, lightning and mlflow takes seconds: only now, with signals in hand
-        if any(int(os.environ.get(name) or 0) for name in ("LOCAL_RANK", "NODE_RANK")):
+        if not _is_first():
             import_module("priorwise.phases.spectra_fit").run_rank(stop)
         else:
             _execute(name, arguments, stop)
@@ -84,10 +84,15 @@ def _run(name: str, arguments: list[str]) -> int:
     return 0
 
 
+def _is_first() -> bool:
+    """Whether this is the process of a training that does all the rest, too."""
+    return not any(int(os.environ.get(name) or 0) for name in ("LOCAL_RANK", "NODE_RANK"))
+
+
 def _requeue(name: str, stopped: Interrupted) -> None:
     """Have a Slurm job that was told so start again; now that its run has ended."""
     slurm = import_module("priorwise.phases.slurm")
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0 and slurm.to_be_requeued(stopped):
+    if _is_first() and slurm.to_be_requeued(stopped):
         problem = slurm.requeue()
         if problem:
             sys.stderr.write(f"priorwise {name}: the job is not requeued ({problem})\n")
@@ -151,7 +156,7 @@ def execute(phase: Any, config: Any, desk: Any) -> None:
     if not resumed:
         # known before anything can fail: a resolver then lists this run, too, with its reason
         desk.track.tags({"phase": name, **slurm.job_tags()})
-    if name not in ("janitor", "doctor"):  # these say more about each
+    if name != "janitor":  # which says more about each
         for run in desk.track.close_orphans():
             desk_of.say(f"run {run.run_id} ({run.name}): {run.verdict.reason}; marked KILLED")
     plan = phase.prepare(config, desk)
