@@ -124,7 +124,7 @@ def _steps(first: object, over: threading.Event) -> Iterator[list[float]]:
 def _compared(
     place: Workplace, run_id: str, spool: Path, waits: list[float], killed: int
 ) -> Iterator[Line]:
-    rows = pd.read_csv(spool, float_precision="round_trip").query("kind == 'metric'")
+    rows = pd.read_csv(spool).query("kind == 'metric'")
     expected = {(r.key, int(r.step)): float(r.value) for r in rows.itertuples()}
     names = sorted({name for name, _ in expected})
     found = [m for name in names for m in place.client.get_metric_history(run_id, name)]
