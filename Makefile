@@ -15,7 +15,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo demo-rna lint test test-all screenshots bench bench-demo bench-priors bench-serving bench-rna clean
+.PHONY: help setup demo demo-rna lint test test-all fuzz screenshots bench bench-demo bench-priors bench-serving bench-rna clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,12 @@ test-all: lint ## lint, then every test
 	"$(BIN)/python" -m pip install --quiet --editable '.[dev,spark,raw,rna]'
 	PATH="$(BIN):$$PATH" "$(BIN)/python" -m pytest $(SIDE_BY_SIDE)
 
+# Other numbers: make fuzz FUZZ_CASES=100000; some readers: make fuzz FUZZ_READERS="mzML,Lance folder"
+fuzz: export OMP_NUM_THREADS = 1
+fuzz: setup ## 10,000 spoilt files for every reader (an hour; FUZZ_CASES, FUZZ_READERS)
+	"$(BIN)/python" -m pip install --quiet --editable '.[dev,raw]'
+	"$(BIN)/python" tests/fuzz/run.py
+
 screenshots: setup ## the pictures of the UI that the README shows, from the demo's recipe (needs chromium)
 	PATH="$(BIN):$$PATH" PRIORWISE_SCREENSHOTS=docs/ui "$(BIN)/python" -m pytest tests/ui --timeout 3000
 
@@ -85,6 +91,11 @@ bench-priors: setup ## priors and nnPU where the truth is known, against publish
 	"$(BIN)/python" -m benchmarks.priors
 	"$(BIN)/python" -m benchmarks.nnpu
 	"$(BIN)/python" -m benchmarks.scar
+
+soak: export OMP_NUM_THREADS = 1
+soak: setup ## kills, outages, flipped bits and load, many times over; a table of what held (half an hour)
+	"$(BIN)/python" -m benchmarks.soak_tracking
+	"$(BIN)/python" -m benchmarks.soak_files
 
 bench-serving: export OMP_WAIT_POLICY = PASSIVE
 bench-serving: setup ## the served model on 1,000 spectra, beside its bare network

@@ -22,6 +22,7 @@ DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
     *sorted((ROOT / "docs").glob("**/*.md")),
     *sorted((ROOT / "configs").glob("*.yaml")),
     *sorted((ROOT / "notebooks").glob("*.py")),
@@ -252,6 +253,18 @@ def test_internal_links_resolve(path):
         aim = (path.parent / file).resolve() if file else path
         assert aim.exists(), target
         assert not fragment or fragment in anchors(aim), target
+
+
+def test_every_promise_of_the_security_page_names_a_test():
+    text = (ROOT / "SECURITY.md").read_text()
+    [promises] = re.findall(r"^## What we check\n(.*?)^## ", text, re.M | re.S)
+    rows = table_rows(promises)
+    assert len(rows) > 10
+    for promise, tests in rows:
+        named = re.findall(r"`(tests/[\w/.]+)`", tests)
+        assert named, promise
+    for name in re.findall(r"`(tests/[\w/.]+)`", text):
+        assert (ROOT / name).exists(), name
 
 
 # --- numbers --------------------------------------------------------------------------------------

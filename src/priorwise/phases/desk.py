@@ -79,7 +79,7 @@ class Recipe:
         for name, section in content.items():
             if name not in self.SECTIONS:
                 raise BadInput(
-                    f"config {path}: unknown section {str(name)[:100]!r} (expected "
+                    f"config {path}: unknown section {repr(name)[:100]} (expected "
                     f"{', '.join(self.SECTIONS)})"
                 )
             if not isinstance(section, dict):
