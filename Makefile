@@ -15,7 +15,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo demo-rna lint test test-all fuzz screenshots bench bench-demo bench-priors bench-serving bench-rna clean
+.PHONY: help setup demo demo-rna lint test test-all fuzz soak screenshots bench bench-demo bench-priors bench-serving bench-rna clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
