@@ -4,6 +4,7 @@ import json
 import random
 import re
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,7 +103,7 @@ def spoilt_json(content: Any, operations: Sequence[Operation]) -> str:
         if not places:
             break
         parent, key = places[int(op.place * len(places))]
-        nasty = NASTY[op.token % len(NASTY)]
+        nasty = deepcopy(NASTY[op.token % len(NASTY)])  # a later operation may change it
         if op.kind in ("cut", "drop"):
             del parent[key]
         elif op.kind in ("repeat", "copy") and isinstance(parent, list):

@@ -4,12 +4,14 @@ A reader gets a path and reads it to the end, as the phases do. It may raise `Ba
 line; any other exception, or an answer that is not sane, is a finding.
 """
 
+import atexit
 import gzip
 import io
 import json
 import math
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
@@ -155,6 +157,7 @@ Num Peaks: 2
 """
 
 
+@cache
 def raw_runs() -> dict[str, bytes]:
     header = b"\x01\xa1F\0i\0n\0n\0i\0g\0a\0n\0" + bytes(1400)
     found = {"header.raw": header, "header.raw.gz": gzip.compress(header, mtime=0)}
@@ -292,10 +295,16 @@ def read_network(path: Path) -> None:
 
 
 @cache
-def _tables() -> Path:
-    import tempfile
+def _scratch() -> Path:
+    """A folder for as long as this process lives."""
+    folder = tempfile.mkdtemp(prefix="fuzz-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
-    folder = Path(tempfile.mkdtemp(prefix="fuzz-tables-"), "t")
+
+@cache
+def _tables() -> Path:
+    folder = _scratch() / "tables"
     write(Simulation(n_train=40, n_validation=20, n_test=20, max_peaks=16), str(folder))
     return folder / "train_data"
 
@@ -316,14 +325,12 @@ def read_table(path: Path) -> None:
 @cache
 def served() -> Any:
     """The pyfunc model in this process, behind MLflow's own request handler."""
-    import tempfile
-
     import mlflow
     import mlflow.pyfunc.scoring_server as server
 
     from priorwise.serving.spectra_package import SPECTRA
 
-    folder = Path(tempfile.mkdtemp(prefix="fuzz-model-"))
+    folder = _scratch()
     network_folder(folder / "network")
     text = (folder / "network/model.json").read_text()
     (folder / "network/model.json").write_text(

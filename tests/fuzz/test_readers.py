@@ -197,3 +197,11 @@ def test_a_split_that_is_named_at_length(tmp_path):
     with pytest.raises(BadInput) as caught:
         assign_tables((tmp_path / "a.mzML",), tmp_path / "s.csv")
     assert len(str(caught.value)) < 1000
+
+
+def test_a_cell_with_line_breaks_is_refused_in_one_line(tmp_path):
+    """Cases 211 and 623 of the CSV of RNA: the id of a broken record went into the message."""
+    (tmp_path / "a.csv").write_text('id,sequence,structure\n"a\nb",GGAAACC,((\n')
+    with pytest.raises(BadInput) as caught:
+        read_files([tmp_path / "a.csv"], "refuse")
+    assert "\n" not in str(caught.value) and "(a b)" in str(caught.value)

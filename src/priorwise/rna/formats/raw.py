@@ -67,5 +67,6 @@ class BadRow:
     detail: str
 
     def __str__(self) -> str:
-        name = f" ({self.id})" if self.id else ""
-        return f"{self.file}: line {self.line}{name}: {self.reason}: {self.detail}"
+        name = f" ({self.id[:100]})" if self.id else ""
+        text = f"{self.file}: line {self.line}{name}: {self.reason}: {self.detail[:500]}"
+        return " ".join(text.split())  # a quoted cell may hold line breaks

@@ -97,14 +97,14 @@ def _scans(module: Any, place: Path, path: Path, on_bytes: OnBytes | None) -> It
     try:
         file = module.RawFile(str(place))
         numbers = range(file.first_scan, file.last_scan + 1)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError) as error:
         raise BadInput(f"{path}: cannot be read as Thermo RAW ({first_line(error)})") from error
     size, told = place.stat().st_size, 0
     for position, number in enumerate(numbers, start=1):
         try:
             scan = file.scan(number)
             trailer = file.scan_parameters(number) or {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, LookupError) as error:
             raise BadInput(
                 f"{path}: scan {number}: cannot be read ({first_line(error)})"
             ) from error
