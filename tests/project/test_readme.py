@@ -23,6 +23,7 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     ROOT / "SECURITY.md",
+    ROOT / "docs" / "reliability.md",
     *sorted((ROOT / "docs").glob("**/*.md")),
     *sorted((ROOT / "configs").glob("*.yaml")),
     *sorted((ROOT / "notebooks").glob("*.py")),
@@ -265,6 +266,20 @@ def test_every_promise_of_the_security_page_names_a_test():
         assert named, promise
     for name in re.findall(r"`(tests/[\w/.]+)`", text):
         assert (ROOT / name).exists(), name
+
+
+def test_what_the_page_on_reliability_names_exists():
+    text = (ROOT / "docs" / "reliability.md").read_text()
+    named = set(re.findall(r"`([\w/]+\.py)", text))
+    assert len(named) > 30
+    for name in named:
+        assert any((ROOT / folder / name).exists() for folder in ("", "tests")), name
+    cases: set[int] = set()
+    for numbers, *_ in table_rows(text.partition("## The named cases")[2]):
+        for part in numbers.split(","):
+            first, _, last = part.partition(" to ")
+            cases |= set(range(int(first), int(last or first) + 1))
+    assert cases == set(range(1, 116))
 
 
 # --- numbers --------------------------------------------------------------------------------------

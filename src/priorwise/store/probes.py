@@ -4,18 +4,16 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import lance
 from boto3.exceptions import Boto3Error
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from priorwise.errors import BadInput
 from priorwise.store.damage import is_damage
+from priorwise.store.orphans import orphans
 from priorwise.store.staging import bucket_and_key, client
-from priorwise.store.tables import is_remote, storage_options
+from priorwise.store.tables import STAGING, is_remote
 
-#: what folders begin with that a writer fills before it renames them
-PARTIAL = ".partial-"
 #: HTTP status of a conditional PUT whose condition does not hold
 CONDITION_FAILED = 412
 _PROBE = ".priorwise-doctor-"
@@ -84,24 +82,14 @@ def orphan_bytes(folder: str) -> tuple[int, int]:
     if is_remote(folder) or not root.is_dir():
         raise BadInput(f"data: {folder}: expected a local folder")
     left: set[Path] = set()
-    for place in root.rglob(f"{PARTIAL}*"):
+    for place in root.rglob(f"{STAGING}*"):
         left |= {path for path in place.rglob("*") if path.is_file()}
     for versions in root.rglob("_versions"):
         try:
-            left |= _unnamed(versions.parent)
+            found = orphans(str(versions.parent))
         except BaseException as error:  # a table that cannot be opened is not ours to count
-            if not is_damage(error):
-                raise
+            if isinstance(error, BadInput) or is_damage(error):
+                continue
+            raise
+        left |= {orphan.path for orphan in found if orphan.path.is_file()}
     return len(left), sum(path.stat().st_size for path in left)
-
-
-def _unnamed(table: Path) -> set[Path]:
-    """Files of a table's data folder that no version has."""
-    there = {path for path in (table / "data").glob("*") if path.is_file()}
-    newest = lance.dataset(str(table), storage_options=storage_options(str(table)))
-    named = set()
-    for version in newest.versions():
-        pinned = lance.dataset(str(table), version=version["version"])
-        for fragment in pinned.get_fragments():
-            named |= {Path(file.path).name for file in fragment.data_files()}
-    return {path for path in there if path.name not in named}
