@@ -16,6 +16,7 @@ from priorwise.learn.stopping import StopRequest
 from priorwise.phases import challenger
 from priorwise.phases.gates import Decision, Verdict
 from priorwise.phases.succession import Claim, Judgement, Succession
+from priorwise.tracking.models import MODEL_FILES, folder_digest
 from priorwise.tracking.registry import Registry
 
 NAME = "priorwise-spectra"
@@ -343,6 +344,13 @@ def test_89_weights_were_changed(place):
 def test_89_it_does_not_load(place):
     entry = place.model(place.run("select_threshold")) / "model_code.py"
     entry.write_text("raise RuntimeError('out of order')")
+    for force in ("false", "true"):
+        done = refused(place, "load", force=force)
+        assert "they were changed" in done.err and "its code is not run" in done.err
+        assert "out of order" not in done.err
+    # as if it had been logged like that
+    model_id = place.run("select_threshold").data.tags["model.id"]
+    place.client.set_logged_model_tags(model_id, {MODEL_FILES: folder_digest(entry.parent)})
     for force in ("false", "true"):
         assert "out of order" in refused(place, "load", force=force).err
     assert registered(place) == []

@@ -341,7 +341,7 @@ def test_names_in_bytes_that_are_no_text(place, model, runs, tmp_path):
     done = scored(place, model=model, inputs=runs, out=tmp_path / "o.csv")
     assert "\\udcff.mzML: 12 scans" in done.out
     done = scored(place, 2, model=model, inputs=runs, out=str(tmp_path) + "/\udcff.csv")
-    assert "out: " in done.err and "is no UTF-8" in done.err
+    assert "parameter out: " in done.err and "is no text (expected UTF-8)" in done.err
 
 
 def test_more_windows_than_are_kept_are_refused(place, model, runs, tmp_path):
@@ -369,7 +369,7 @@ def test_an_object_that_cannot_be_fetched_is_told_by_its_address(
         fetch(bucket_name, key, target)
 
     monkeypatch.setattr(client, "download_file", flaky)
-    monkeypatch.setattr(staging, "_client", lambda: client)
+    monkeypatch.setattr(staging, "client", lambda: client)
     done = scored(place, 2, model=model, inputs=f"s3://{BUCKET}/y", out=tmp_path / "o.csv")
     assert f"s3://{BUCKET}/y/gone.mzML: cannot be read" in done.out
     assert f"s3://{BUCKET}/y/z.mzML: truncated" in done.out and ".partial" not in done.out

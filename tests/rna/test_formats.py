@@ -226,7 +226,7 @@ def test_ct_tables_one_after_the_other(tmp_path):
         ("3 a 2 4 0 3", "4 a 2 4 0 3", r"line 5: '4 a 2 4 0 3' \(expected base 3 of 7"),
         ("3 a 2 4 0 3", "3 a 2", "line 5: '3 a 2'"),
         ("2 T 1 0 0 2\n", "", r"\(second\): broken record: the file ends"),
-        ("7\tENERGY", "seven ENERGY", "'seven ENERGY = -1.2  tRNA of yeast'"),
+        ("7\tENERGY", "seven ENERGY", "'seven ENERGY = -1.2 tRNA of yeast'"),
     ],
 )
 def test_unsound_ct_tables_are_refused(tmp_path, old, new, message):

@@ -171,9 +171,10 @@ def test_a_damaged_checkpoint_is_named(tmp_path, content):
         torch.save({"weights": {}}, path)
     else:
         path.write_bytes(content)
-    for file in (path, tmp_path / "none.ckpt"):
-        with pytest.raises(BadInput, match=r"\.ckpt: not a readable checkpoint"):
-            kept_weights(file)
+    with pytest.raises(BadInput, match=r"bad\.ckpt: not a readable checkpoint"):
+        kept_weights(path)
+    with pytest.raises(BadInput, match=r"none\.ckpt: cannot be read \(No such file"):
+        kept_weights(tmp_path / "none.ckpt")
 
 
 def test_a_checkpoint_may_not_run_code(tmp_path):
@@ -182,5 +183,5 @@ def test_a_checkpoint_may_not_run_code(tmp_path):
             return (print, ("executed",))
 
     torch.save({"state_dict": Evil()}, tmp_path / "evil.ckpt")
-    with pytest.raises(BadInput, match="not a readable checkpoint"):
+    with pytest.raises(BadInput, match="holds more than tensors and numbers; refused"):
         kept_weights(tmp_path / "evil.ckpt")

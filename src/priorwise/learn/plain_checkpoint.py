@@ -66,7 +66,7 @@ def read_plain(path: Path) -> Any:
 def _check_archive(path: Path, data: bytes) -> None:
     """Refuse, before it is loaded, an archive that expands: torch stores, it never compresses."""
     if not data:
-        raise BadInput(f"{path}: not a readable checkpoint (it has 0 bytes)")
+        raise BadInput(f"{path}: not a readable checkpoint (0 bytes)")
     with ZipFile(io.BytesIO(data)) as archive:
         members = archive.infolist()
         squeezed = [member.filename for member in members if member.compress_type != ZIP_STORED]

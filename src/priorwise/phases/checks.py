@@ -1,5 +1,6 @@
 """Range checks of configuration values: one line that names the parameter."""
 
+import errno
 import math
 from pathlib import Path
 
@@ -55,9 +56,12 @@ def polarity_list(value: str, parameter: str = "polarities") -> tuple[str, ...]:
 
 def writable_file(parameter: str, path: Path) -> None:
     """Refuse, before any work, a file that could not be written afterwards."""
-    if path.is_dir():
-        raise BadInput(f"{parameter}: {path} is a folder (expected a file)")
     try:
+        if path.is_dir():
+            raise BadInput(f"{parameter}: {path} is a folder (expected a file)")
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"{parameter}: {path.parent} cannot be made ({error.strerror})") from error
+    except OSError as error:  # a name that is too long, too
+        where = f"{path.parent} cannot be made"
+        if error.errno == errno.ENAMETOOLONG:
+            where = f"{str(path)[:100]}..."
+        raise BadInput(f"{parameter}: {where} ({error.strerror})") from error
