@@ -39,6 +39,12 @@ INJECTIONS = {
 NUMBERS = ("abc", "", "nan", "inf", "-inf", "1e309", "-1e309", "-1", "0x10", "1_0", "9" * 5000)
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """A value may be taken for a path, and its folder made."""
+    monkeypatch.chdir(tmp_path)
+
+
 def config_of(phase: str):
     return import_module(f"priorwise.phases.{phase}").Config
 
