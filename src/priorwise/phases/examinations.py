@@ -137,7 +137,7 @@ def of_tracking(client: health.MlflowClient, experiment: health.Experiment) -> I
     else:
         found = f"{uri}: read; the experiment {experiment.name} is not there yet"
         yield Check("tracking store", "warn", found, "the first run makes it; then ask again")
-    left = health.open_runs(client, experiment)
+    left = health.n_open_runs(client, experiment)
     todo = "of processes that are dead: nobody ends them (see `janitor`)"
     yield Check("open runs", "warn" if left else "ok", f"{left} RUNNING", todo if left else "")
     open_to = health.exposures(client.tracking_uri)

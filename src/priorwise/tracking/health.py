@@ -12,7 +12,6 @@ from urllib.parse import urlparse
 import mlflow
 import psutil
 from mlflow import MlflowClient
-from mlflow.entities import ViewType
 from mlflow.environment_variables import MLFLOW_ALLOW_PICKLE_DESERIALIZATION
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -20,6 +19,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from mlflow.utils.uri import is_local_uri
 
 from priorwise.errors import TrackingFailure
+from priorwise.tracking.orphans import open_runs
 from priorwise.tracking.outage import first_line
 from priorwise.tracking.secrets import scrub
 from priorwise.tracking.store import DEFAULT_STORE, SQLITE, reachable_client
@@ -156,14 +156,12 @@ def local_folder(address: str) -> Path | None:
     return Path(local_file_uri_to_path(address))
 
 
-def open_runs(client: MlflowClient, experiment: Experiment) -> int:
+def n_open_runs(client: MlflowClient, experiment: Experiment) -> int:
     """Runs that say RUNNING, but for the one that this process was started for."""
     if not experiment.experiment_id:
         return 0
-    found = client.search_runs(
-        [experiment.experiment_id], "attributes.status = 'RUNNING'", ViewType.ACTIVE_ONLY, 1000
-    )
-    return len([run for run in found if run.info.run_id != os.environ.get("MLFLOW_RUN_ID")])
+    mine = os.environ.get("MLFLOW_RUN_ID", "")
+    return len(open_runs(client, [experiment.experiment_id], leave={mine}))
 
 
 def pickle_is_forbidden() -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from mlflow.entities import Metric, RunTag
 
+from priorwise.durable import sync_folder
 from priorwise.errors import BadInput, TrackingFailure
 from priorwise.learn.history_file import read_rows
 from priorwise.tracking.secrets import scrub
@@ -97,7 +98,7 @@ class Spool:
             if not path.stat().st_size:
                 self._append([",".join(COLUMNS), _row(RUN, run_id, scrub(store), _now(), 0)])
                 self.sync()
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -218,11 +219,3 @@ def _cut_half_a_row(path: Path) -> None:
     whole = content.rfind(b"\n") + 1
     if whole < len(content):
         os.truncate(path, whole)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
