@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from priorwise.durable import content_damage, remove_with_digest, write_with_digest
+from priorwise.durable import damage, remove_with_digest, sidecar, write_with_digest
 from priorwise.errors import BadInput
+from priorwise.learn.plain_checkpoint import read_plain
 
 #: the newest checkpoint, and the one before it: what a resume goes on from
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
@@ -52,21 +53,17 @@ class DurableCheckpoints(TorchCheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
     ) -> dict[str, Any]:
-        """Read a checkpoint whose digest is right.
+        """Read a checkpoint whose digest is right, onto the CPU, as `read_plain` reads any.
 
         Raises
         ------
         BadInput
-            If it is damaged.
+            If it is damaged, or holds more than tensors and plain values.
         """
         target = Path(path)
-        content = target.read_bytes()
-        found = content_damage(target, content)
-        if found:
-            raise BadInput(f"{target}: is damaged ({found})")
-        read: dict[str, Any] = torch.load(
-            io.BytesIO(content), map_location=map_location, weights_only=True
-        )
+        if not sidecar(target).exists():  # others' checkpoints may have none; those resumed may not
+            raise BadInput(f"{target}: is damaged ({damage(target)})")
+        read: dict[str, Any] = read_plain(target)
         return read
 
     def remove_checkpoint(self, path: str | Path) -> None:
