@@ -7,6 +7,8 @@ import pytest
 from tests.pipelines.stand_in_s3 import stand_in_s3
 from tests.pipelines.tracking_server import tracking_server
 
+from priorwise.tracking.secrets import scrub
+
 PASSWORD = "Pa55-w0rd-of-the-server"
 TOKEN = "t0ken-of-the-server"
 ACCESS, SECRET, SESSION = "AKIAQ7EXAMPLEKEYID00", "s3cret/Key+of/aws/Q7Q7Q7Q7", "s3ssion-Q7Q7Q7"
@@ -119,3 +121,10 @@ def test_wrong_keys_of_an_object_store_are_not_shown(workplace, store):
         assert done.code == 2
         assert not [word for word in WORDS if word in done.err + done.out]
     assert leaks(workplace.folder) == []
+
+
+def test_the_link_to_the_run_table_still_works():
+    link = "http://127.0.0.1:5000/#/experiments/0/runs?viewStateShareKey=priorwise"
+    assert scrub(link) == link
+    assert scrub(f"{link}&key=abcdefgh") == f"{link}&key=***"
+    assert scrub("https://host/x?shareKey=abcdefgh") == "https://host/x?shareKey=***"

@@ -17,8 +17,10 @@ _SHORTEST = 8
 _PASSWORD = re.compile(r"://([^/:@\s]*):(?:[^/\s]*@|(?!\d+(?:/|\s|$))[^@\s]*@)")
 #: a token on its own before a host
 _TOKEN = re.compile(r"://[^/:@\s]+@")
+#: MLflow's viewStateShareKey is no secret: it names a view of the run table, and we print the link
 _QUERY = re.compile(
-    r"(?i)((?:key|keyid|credential|token|secret|password|passwd|pwd|signature|sig)=)[^&\s]+"
+    r"(?i)((?<!viewStateShare)(?:key|keyid|credential|token|secret|password|passwd|pwd|signature|sig)"
+    r"=)[^&\s]+"
 )
 
 
