@@ -25,6 +25,10 @@ class TrackingFailure(PriorwiseError):
     exit_code = 4
 
 
+class LoaderKilled(PriorwiseError):
+    """A process that assembles batches was killed, mostly for its memory (exit 1)."""
+
+
 class Interrupted(BaseException):
     """A signal asked the process to stop; not an `Exception`, so that no handler swallows it.
 

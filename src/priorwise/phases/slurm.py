@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 
-from priorwise.errors import Interrupted
+from priorwise.errors import Interrupted, LoaderKilled
 from priorwise.phases.desk import Desk, say
 from priorwise.tracking.runs import RunTrack
 
@@ -58,7 +58,7 @@ def tell_how_to_go_on(stopped: BaseException, phase: str, track: RunTrack) -> No
     if to_be_requeued(stopped):
         track.tags({REQUEUED: _name()})
         say(f"Slurm job {job()} is requeued; it will go on in run {track.run_id}")
-    elif isinstance(stopped, Interrupted):
+    elif isinstance(stopped, Interrupted | LoaderKilled):
         say(
             f"to go on, start {phase} again with resume={track.run_id} and the same parameters "
             "(after main: start main again)"

@@ -23,6 +23,7 @@ SHIPPED = (
     "spectra/encoder.py",
     "spectra/preprocess.py",
     "spectra/probabilities.py",
+    "spectra/ragged.py",
     "spectra/rows.py",
     "spectra/saved_model.py",
     "spectra/schema.py",

@@ -13,6 +13,8 @@ from priorwise.spectra.schema import polarity_of
 from priorwise.store.tables import PinnedTable, scan
 
 Columns = dict[str, npt.NDArray[Any]]
+#: columns that have a value for each peak; all others have one for each row
+PEAKS = ("mz", "intensity")
 
 
 def load_rows(pinned: PinnedTable, polarity: str = "both") -> SpectraRows:
@@ -51,10 +53,7 @@ def columns_of(batch: pa.RecordBatch, polarity: str, first_row: int) -> Columns:
         return columns
     keep = polarity_of(settings) == (polarity == "positive")
     peaks = np.repeat(keep, sizes)
-    return {
-        name: values[peaks if name in ("mz", "intensity") else keep]
-        for name, values in columns.items()
-    }
+    return {name: values[peaks if name in PEAKS else keep] for name, values in columns.items()}
 
 
 def joined(parts: Iterator[Columns]) -> Columns:

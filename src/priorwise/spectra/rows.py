@@ -1,11 +1,13 @@
-"""Rows in memory, and as padded batches for the network: NumPy and torch only."""
+"""Rows in memory, and as padded batches for the network."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from priorwise.spectra.ragged import gather
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,9 @@ class SpectraRows:
         # torch tensors travel to spawned loader workers through shared memory, arrays by copy
         def own(name: str) -> torch.Tensor:
             column = columns[name]
-            return torch.from_numpy(column if isinstance(column, np.memmap) else np.array(column))
+            if not isinstance(column, np.memmap):  # of Arrow's memory, say, which is read-only
+                column = np.require(column, requirements=("C", "W", "O"))
+            return torch.from_numpy(column)
 
         self.mz, self.intensity, self.sizes = own("mz"), own("intensity"), own("sizes").long()
         self.starts = own("starts") if "starts" in columns else self.sizes.cumsum(0) - self.sizes
@@ -95,24 +99,17 @@ class SpectraRows:
     def padded(self, indices: Sequence[int] | npt.NDArray[np.int64], width: int) -> SpectraBatch:
         """Assemble the rows `indices` as one batch, each padded to `width` peaks."""
         index = torch.as_tensor(indices, dtype=torch.int64)
-        peaks = torch.zeros(2, len(index), width)
-        self.copy_peaks(index, peaks.numpy(), range(len(index)))
+        mz, intensity = self.peaks(index, width)
         return SpectraBatch(
-            peaks[0],
-            peaks[1],
+            mz,
+            intensity,
             self.settings[index],
             self.precursor_mz[index],
             self.s[index],
             self.positive[index],
         )
 
-    def copy_peaks(
-        self, index: torch.Tensor, peaks: npt.NDArray[np.float32], lines: Iterable[int]
-    ) -> None:
-        """Copy m/z and intensity of the rows `index` to the given lines of (2, batch, width)."""
-        mz, intensity = self.mz.numpy(), self.intensity.numpy()
-        places = zip(lines, self.starts[index].tolist(), self.sizes[index].tolist(), strict=True)
-        # slices are copied several times as fast as the same peaks by their indices
-        for line, start, size in places:
-            peaks[0, line, :size] = mz[start : start + size]
-            peaks[1, line, :size] = intensity[start : start + size]
+    def peaks(self, index: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """m/z and intensity of the rows `index`, each padded to `width` peaks."""
+        places = self.starts[index], self.sizes[index]
+        return gather(self.mz, *places, width), gather(self.intensity, *places, width)

@@ -2,12 +2,10 @@
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from priorwise.spectra.checks import MODEL_COLUMNS
-from priorwise.spectra.read_rows import chunks, columns_of, joined
+from priorwise.spectra.read_rows import PEAKS, Columns, chunks, columns_of, joined
 from priorwise.spectra.rows import SpectraBatch, SpectraRows
-from priorwise.spectra.schema import N_SETTINGS
 from priorwise.store.tables import PinnedTable, open_pinned, scan
 
 
@@ -43,7 +41,10 @@ class StreamedRows:
         self._row, self.lengths, self.strata = (
             np.concatenate([part[k] for part in known]) for k in range(3)
         )
-        self._blocks: dict[int, SpectraRows] = {}
+        self._blocks: dict[int, Columns] = {}
+        #: the blocks in memory as one, and where each begins in it
+        self._together: SpectraRows
+        self._first = np.zeros(-(-len(self) // block), np.int64)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _reopened, self._made_of
@@ -55,32 +56,36 @@ class StreamedRows:
         """The rows `indices` as one batch, as `SpectraRows.assemble` would give it."""
         index = np.asarray(indices)
         of_block = index // self._block
-        self._read(set(of_block.tolist()))
-        peaks = torch.zeros(2, len(index), int(self.lengths[index].max(initial=0)))
-        settings = torch.zeros(len(index), N_SETTINGS)
-        precursor_mz, s = torch.zeros(len(index)), torch.zeros(len(index))
-        positive = torch.zeros(len(index), dtype=torch.bool)
-        for block in np.unique(of_block):
-            lines = np.flatnonzero(of_block == block)
-            rows, here = self._blocks[int(block)], torch.from_numpy(index[lines] % self._block)
-            rows.copy_peaks(here, peaks.numpy(), lines.tolist())
-            at = torch.from_numpy(lines)
-            settings[at], positive[at] = rows.settings[here], rows.positive[here]
-            precursor_mz[at], s[at] = rows.precursor_mz[here], rows.s[here]
-        return SpectraBatch(peaks[0], peaks[1], settings, precursor_mz, s, positive)
+        self._have(set(of_block.tolist()) or {0})
+        return self._together.assemble(self._first[of_block] + index % self._block)
 
-    def _read(self, needed: set[int]) -> None:
+    def _have(self, needed: set[int]) -> None:
         """Have the needed blocks in memory; forget others if there are too many."""
         missing = sorted(needed - self._blocks.keys())
+        if not missing:
+            return
         if len(self._blocks) + len(missing) > self._held:
-            self._blocks = {k: rows for k, rows in self._blocks.items() if k in needed}
-        for block in missing:
-            first, last = self._row[[block * self._block, self._last(block)]].tolist()
-            parts, at = [], first
-            for batch in scan(self._pinned, MODEL_COLUMNS, first=first, end=last + 1):
-                parts.append(columns_of(batch, self._polarity, at))
-                at += batch.num_rows
-            self._blocks[block] = SpectraRows(joined(iter(parts)))
+            self._blocks = {k: part for k, part in self._blocks.items() if k in needed}
+        self._blocks |= {block: self._read(block) for block in missing}
+        together = joined(iter(self._blocks.values()))
+        self._together = SpectraRows(together)
+        row = peak = 0
+        for block, part in self._blocks.items():
+            self._first[block] = row
+            rows, peaks = slice(row, row + len(part["s"])), slice(peak, peak + len(part["mz"]))
+            # a view of what was joined: nothing is in memory twice
+            self._blocks[block] = {
+                name: values[peaks if name in PEAKS else rows] for name, values in together.items()
+            }
+            row, peak = rows.stop, peaks.stop
+
+    def _read(self, block: int) -> Columns:
+        first, last = self._row[[block * self._block, self._last(block)]].tolist()
+        parts, at = [], first
+        for batch in scan(self._pinned, MODEL_COLUMNS, first=first, end=last + 1):
+            parts.append(columns_of(batch, self._polarity, at))
+            at += batch.num_rows
+        return joined(iter(parts))
 
     def _last(self, block: int) -> int:
         return min((block + 1) * self._block, len(self)) - 1

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.plugins.environments import LightningEnvironment
 
-from priorwise.errors import Interrupted
+from priorwise.errors import Interrupted, LoaderKilled
 from priorwise.learn.recorder import Recorder
 from priorwise.learn.stopping import StopRequest
 from priorwise.training.callbacks import (
@@ -33,6 +34,8 @@ from priorwise.training.ranks import RANK_VARIABLES
 MINIMISED = frozenset(
     {"train_loss", "val_loss", "val_loss_seed", "nnpu_risk", "clamp_rate", "q_gap"}
 )
+#: PyTorch has no error of its own for a process that is gone
+_GONE = re.compile(r"DataLoader worker \(pid.*?\) (is killed by \w+: [\w ]+|exited unexpectedly)")
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,8 @@ def fit(
     ------
     Interrupted
         If `stop` was requested; the last checkpoint is on disk by then.
+    LoaderKilled
+        If a process that assembles batches was killed.
     """
     folder = plan.folder / "checkpoints"
     mode = "min" if plan.monitor in MINIMISED else "max"
@@ -158,6 +163,12 @@ def fit(
         # a signal may also surface as one of Lightning's own exceptions
         if stop.signum is not None:
             raise Interrupted(stop.signum, stop.reason) from error
+        # it surfaces anywhere: PyTorch raises it while it handles the child's signal
+        if gone := _GONE.match(str(error)):
+            raise LoaderKilled(
+                f"a process that assembles batches {gone[1]}: is there memory for num_workers of "
+                "them? (num_workers=0 needs none)"
+            ) from error
         raise
     finally:
         for name in RANK_VARIABLES:
