@@ -1,4 +1,4 @@
-"""The scale of a float16 gradient is in the checkpoint; on a CPU, where no user trains like that."""
+"""The scale of a float16 gradient is in the checkpoint; on a CPU, where no user trains so."""
 
 import lightning.pytorch as pl
 import pytest
