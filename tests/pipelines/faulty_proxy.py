@@ -1,4 +1,4 @@
-"""Stands before a tracking server and misbehaves when told: hangs, or answers 500 or 429."""
+"""Stands before a server and misbehaves when told: hangs, or answers 500 or 429."""
 
 import threading
 from collections.abc import Iterator
@@ -21,6 +21,8 @@ class Proxy:
     mode : int
         PASS, HANG (accept, never answer), LOSE (pass on metrics, lose the answer), or the status
         that it answers with.
+    spared : int
+        PUT requests that are still passed on whatever the mode; then it holds.
     refused : int
         Requests that were not passed on.
     """
@@ -28,6 +30,7 @@ class Proxy:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self.mode = PASS
+        self.spared = 0
         self.refused = 0
         #: ends what hangs
         self.over = threading.Event()
@@ -44,6 +47,10 @@ def faulty_proxy(server: str) -> Iterator[Proxy]:
         def passed_on(self) -> None:
             """Any request."""
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.command == "PUT" and proxy.spared:
+                proxy.spared -= 1
+                self._passed_on(body, losing=False)
+                return
             if proxy.mode == HANG:
                 proxy.refused += 1
                 proxy.over.wait(600)
@@ -54,6 +61,9 @@ def faulty_proxy(server: str) -> Iterator[Proxy]:
                 proxy.refused += 1
                 self._answer(proxy.mode, [], b"not now")
                 return
+            self._passed_on(body, losing)
+
+        def _passed_on(self, body: bytes, losing: bool) -> None:
             onward = HTTPConnection(host, timeout=60)
             headers = {k: v for k, v in self.headers.items() if k.lower() not in OF_THE_WAY}
             try:

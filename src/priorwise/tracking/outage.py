@@ -13,6 +13,8 @@ T = TypeVar("T")
 _OF_DATABASE = re.compile(r"\(\w+\.\w*Error\) ")
 #: too many requests; and everything from here on is the server's own trouble
 BUSY, SERVER_SIDE = frozenset({408, 425, 429}), 500
+#: characters of an error that a user is shown
+LINE = 300
 
 
 def heals(error: BaseException) -> bool:
@@ -41,7 +43,9 @@ def first_line(error: BaseException) -> str:
     lines = scrub(str(error).strip() or type(error).__name__).splitlines()
     # SQLAlchemy may tell first where it was, and only then what the database said
     said = [line for line in lines if _OF_DATABASE.match(line)]
-    return (said or lines)[0][:300]
+    line = (said or lines)[0]
+    # boto names two long paths first, and only then what was answered
+    return line if len(line) <= LINE else f"{line[: LINE // 2]} ... {line[-LINE // 2 :]}"
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
