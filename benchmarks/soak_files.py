@@ -37,8 +37,9 @@ from priorwise.errors import BadInput
 from priorwise.learn.plain_checkpoint import read_plain
 from priorwise.phases import bce_pretrain, simulate
 from priorwise.spectra.facts import inspect
+from priorwise.store.addresses import storage_options
 from priorwise.store.file_digests import NOT_LISTED
-from priorwise.store.tables import open_pinned, storage_options
+from priorwise.store.tables import open_pinned
 
 TRAINING = (
     *("--batch_size=32", "--d_model=16", "--n_layers=1", "--encoder_lr=0.003", "--linear_lr=0.003"),

@@ -42,9 +42,7 @@ def files_of(store, run):
 
 
 @pytest.mark.parametrize("taken", [1, 3, 20])
-def test_a_run_whose_upload_broke_off_is_not_complete_and_goes_on(
-    workplace, store, proxied, taken
-):
+def test_a_run_whose_upload_broke_off_is_not_complete_and_goes_on(workplace, store, proxied, taken):
     proxy, _ = proxied
     assert workplace.phase("bce_pretrain", epochs=2).code == 0
     whole = files_of(store, workplace.run("bce_pretrain"))

@@ -257,6 +257,55 @@ def test_orphans_are_in_the_table(workplace, tmp_path):
     assert (tmp_path / "tables/train_data/data/killed.lance").exists()
 
 
+def test_tables_are_read_whole(workplace, tmp_path):
+    shutil.copytree(workplace.data / "train_data", tmp_path / "tables/train_data")
+    done, table = examined(workplace, tmp_path, data=tmp_path / "tables")
+    assert done.code == 0 and table["table"].state == "ok"
+    assert "version 1: " in table["table"][3] and "files as they were written" in table["table"][3]
+    (path, *_) = sorted((tmp_path / "tables/train_data/data").iterdir())
+    content = path.read_bytes()
+    # of the same size and time: a cheap look would not notice
+    path.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+    done, table = examined(workplace, tmp_path, data=tmp_path / "tables")
+    assert done.code == 2 and table["table"].state == "bad"
+    assert str(path) in table["table"][3]
+    assert not (workplace.folder / ".priorwise").exists()
+
+
+def test_versions_that_runs_need_are_named_and_read(workplace, tmp_path):
+    shutil.copytree(workplace.data / "train_data", tmp_path / "tables/train_data")
+    uri = str(tmp_path / "tables/train_data")
+    lance.dataset(uri).tags.create("priorwise-" + "a" * 32, 1)
+    rows = lance.dataset(uri).to_table().slice(0, 3)
+    lance.write_dataset(rows, uri, mode="overwrite")
+    done, table = examined(workplace, tmp_path, data=tmp_path / "tables")
+    assert done.code == 0
+    assert "a" * 32 in table["kept versions"][3] and table["kept versions"].state == "warn"
+    assert "version 1, 2: " in table["table"][3]
+    (path, *_) = sorted(
+        (tmp_path / "tables/train_data/data").iterdir(), key=lambda p: p.stat().st_mtime
+    )
+    path.unlink()
+    done, table = examined(workplace, tmp_path, data=tmp_path / "tables")
+    assert done.code == 2 and f"{path}: is missing (version 1" in table["table"][3]
+
+
+def test_tables_in_an_object_store(workplace, tmp_path, variables, bucket):
+    for path in (p for p in (workplace.data / "train_data").rglob("*") if p.is_file()):
+        name = path.relative_to(workplace.data)
+        bucket.upload_file(str(path), "bucket", f"there/{name}")
+    workplace.environment = variables
+    done, table = examined(workplace, tmp_path, data="s3://bucket/there")
+    assert done.code == 0 and table["table"].state == "ok", done.out
+    assert "s3://bucket/there/train_data" in table["table"][3]
+    listed = bucket.list_objects_v2(Bucket="bucket", Prefix="there/train_data/data/")["Contents"]
+    bucket.put_object(Bucket="bucket", Key=listed[0]["Key"], Body=b"short")
+    done, table = examined(workplace, tmp_path, data="s3://bucket/there")
+    assert done.code == 2 and "has 5 bytes instead of" in table["table"][3]
+    for item in bucket.list_objects_v2(Bucket="bucket", Prefix="there/")["Contents"]:
+        bucket.delete_object(Bucket="bucket", Key=item["Key"])
+
+
 @pytest.mark.parametrize(
     ("uri", "host", "n"),
     [

@@ -9,7 +9,8 @@ from priorwise.phases.arguments import parse
 from priorwise.phases.desk import WORK_FOLDER, Desk, say
 from priorwise.spectra.facts import TableFacts, inspect
 from priorwise.spectra.simulate import Simulation, key, write
-from priorwise.store.tables import PinnedTable, is_remote
+from priorwise.store.addresses import is_remote
+from priorwise.store.tables import PinnedTable
 
 SIMULATED = "simulated"
 

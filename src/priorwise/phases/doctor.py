@@ -9,8 +9,14 @@ import pandas as pd
 from priorwise.errors import BadInput, PriorwiseError, TrackingFailure
 from priorwise.phases.checks import within, writable_file
 from priorwise.phases.desk import say
-from priorwise.phases.examinations import Check, of_environment, of_orphans, of_stores
-from priorwise.store.tables import is_remote
+from priorwise.phases.examinations import (
+    Check,
+    of_environment,
+    of_orphans,
+    of_stores,
+    of_tables,
+)
+from priorwise.store.addresses import is_remote
 
 COLUMNS = ("check", "state", "what was found", "what to do")
 
@@ -22,7 +28,8 @@ class Doctor:
     Attributes
     ----------
     data : str
-        Folder or s3:// address of tables to look at, too; empty for none.
+        Folder or s3:// address of tables to look at, too: every file of them is read; empty for
+        none.
     seed : int
         Accepted as in every phase; nothing here is random.
     config : str
@@ -66,7 +73,8 @@ def examine(config: Doctor) -> None:
     BadInput
         If anything else would lose data.
     """
-    checks = [*of_environment(), *of_stores(config.data), *of_orphans(config.data)]
+    data = config.data
+    checks = [*of_environment(), *of_stores(data), *of_tables(data), *of_orphans(data)]
     say(as_text(checks))
     if config.out:
         rows = [(check.name, check.state, check.found, check.todo) for check in checks]

@@ -14,9 +14,12 @@ from typing import Literal
 import yaml
 
 from priorwise.errors import BadInput, TrackingFailure
-from priorwise.phases.desk import WORK_FOLDER
-from priorwise.store.probes import keeps_conditions, orphan_bytes
-from priorwise.store.tables import is_remote
+from priorwise.phases.desk import WORK_FOLDER, say
+from priorwise.store.addresses import is_remote
+from priorwise.store.probes import keeps_conditions, orphan_bytes, tables_at
+from priorwise.store.protection import TAG, protections
+from priorwise.store.table_check import check_files
+from priorwise.store.tables import open_pinned
 from priorwise.tracking import health
 from priorwise.tracking.fingerprint import PROJECT_ROOT
 
@@ -187,6 +190,30 @@ def of_disks(places: list[str], least_gb: float = 1.0) -> Iterator[Check]:
         state: Literal["ok", "bad"] = "ok" if free >= least_gb else "bad"
         todo = "" if state == "ok" else f"less than {least_gb:g} GB: a checkpoint may not fit"
         yield Check("disk", state, f"{place}: {free:.1f} GB free", todo)
+
+
+def of_tables(data: str) -> Iterator[Check]:
+    """Every file of each table's newest version, and of those that runs need."""
+    for table in tables_at(data) if data else []:
+        say(f"reading {health.scrub(table)}")
+        try:
+            kept = protections(table)
+            versions = sorted({open_pinned(table).version, *kept.values()})
+            n = sum(check_files(open_pinned(table, version), full=True) for version in versions)
+        except BadInput as damage:
+            todo = "bring the file back from a copy, or make the table anew"
+            yield Check("table", "bad", str(damage), todo)
+            continue
+        whole = f"{table}: version {', '.join(map(str, versions))}: {n} files as they were written"
+        if is_remote(table):
+            whole = f"{health.scrub(table)}: {n} objects, as long as they were written"
+        elif not n:
+            whole = f"{table}: as long as its files were written; there are no digests of them"
+        yield Check("table", "ok", whole)
+        if kept:
+            found = f"{health.scrub(table)}: versions kept for {_few(sorted(kept))}"
+            todo = f"resume them; or forget one: lance.dataset(TABLE).tags.delete('{TAG}RUN')"
+            yield Check("kept versions", "warn", found, todo)
 
 
 def of_orphans(data: str) -> Iterator[Check]:

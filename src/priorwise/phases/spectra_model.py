@@ -13,7 +13,8 @@ from priorwise.spectra.saved_model import read_description
 from priorwise.spectra.schema import POLARITIES, SCHEMA_NAME
 from priorwise.spectra.simulate import MANIFEST
 from priorwise.spectra.table_stats import stats_of_table
-from priorwise.store.tables import is_remote, open_pinned
+from priorwise.store.addresses import is_remote
+from priorwise.store.tables import open_pinned
 from priorwise.tracking.runs import RunTrack
 
 

@@ -6,7 +6,8 @@ from priorwise.errors import BadInput
 from priorwise.phases.data import beside, read_test
 from priorwise.phases.desk import Desk, say
 from priorwise.spectra.facts import TableFacts
-from priorwise.store.tables import is_remote, table_exists
+from priorwise.store.addresses import is_remote
+from priorwise.store.tables import table_exists
 
 #: what each is for
 TEST_SETS = {"test_1": "c", "test_2": "a threshold", "test_3": "an evaluation"}

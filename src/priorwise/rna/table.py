@@ -15,8 +15,9 @@ from priorwise.rna.checks import check_schema, checked_record
 from priorwise.rna.records import RnaRecord
 from priorwise.rna.schema import PARTITIONS, RNA_SCHEMA, SCHEMA_NAME, TABLE
 from priorwise.rna.structure import dot_bracket, is_canonical
+from priorwise.store.addresses import is_remote
 from priorwise.store.table_check import check_content, check_files
-from priorwise.store.tables import ContentDigest, PinnedTable, is_remote, open_pinned, scan
+from priorwise.store.tables import ContentDigest, PinnedTable, open_pinned, scan
 
 _BATCH_ROWS = 4096
 

@@ -8,8 +8,9 @@ from typing import ClassVar
 from priorwise.errors import BadInput
 from priorwise.spectra.checks import check_rows, check_schema, settings_matrix
 from priorwise.spectra.schema import POLARITIES, SCHEMA_NAME, polarity_of
+from priorwise.store.addresses import is_remote
 from priorwise.store.table_check import check_content, check_files
-from priorwise.store.tables import ContentDigest, PinnedTable, is_remote, open_pinned, scan
+from priorwise.store.tables import ContentDigest, PinnedTable, open_pinned, scan
 
 TABLE_NAMES = ("train_data", "validation_data", "test_data")
 

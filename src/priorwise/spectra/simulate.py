@@ -46,7 +46,8 @@ from priorwise.spectra.simulated.tables import (
     truth_batches,
     write_rows,
 )
-from priorwise.store.tables import is_remote, open_pinned, scan, table_exists, write_table
+from priorwise.store.addresses import is_remote
+from priorwise.store.tables import open_pinned, scan, table_exists, write_table
 
 MANIFEST = "simulation.json"
 

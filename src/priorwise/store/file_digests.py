@@ -123,12 +123,12 @@ class CheckedFiles:
         self._changed = True
         return digest
 
-    def content(self, version: str, digest: str) -> str:
-        """Digest of the rows of a version when it was read first; this one, if that is now."""
-        if version not in self._contents:
-            self._contents[version] = digest
+    def first(self, what: str, digest: str) -> str:
+        """Digest of something that never changes when it was seen first; this, if that is now."""
+        if what not in self._contents:
+            self._contents[what] = digest
             self._changed = True
-        return self._contents[version]
+        return self._contents[what]
 
     def keep(self) -> None:
         """Write down what was found; where that cannot be done, all is read again next time."""

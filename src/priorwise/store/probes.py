@@ -1,6 +1,7 @@
 """What a place for data can do, tried out with an object that is gone afterwards."""
 
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from priorwise.errors import BadInput
+from priorwise.store.addresses import bucket_and_key, client, is_remote
 from priorwise.store.damage import is_damage
 from priorwise.store.orphans import orphans
-from priorwise.store.staging import bucket_and_key, client
-from priorwise.store.tables import STAGING, is_remote
+from priorwise.store.staging import remote_files
+from priorwise.store.tables import STAGING
 
 #: HTTP status of a conditional PUT whose condition does not hold
 CONDITION_FAILED = 412
@@ -62,6 +64,22 @@ def _refused(store: Any, bucket: str, key: str) -> bool:
     return False
 
 
+def tables_at(address: str) -> list[str]:
+    """Lance tables at an address and below it, sorted; none if nothing lies there.
+
+    Parameters
+    ----------
+    address : str
+        A local folder, searched to any depth, or s3://bucket/prefix.
+    """
+    if not is_remote(address):
+        return sorted(str(versions.parent) for versions in Path(address).rglob("_versions"))
+    with suppress(BadInput):
+        files = [file.address.partition("/_versions/") for file in remote_files(address)]
+        return sorted({table for table, inside, _ in files if inside})
+    return []
+
+
 def orphan_bytes(folder: str) -> tuple[int, int]:
     """What killed writers left below a folder of tables: number of files, and bytes.
 
@@ -84,9 +102,9 @@ def orphan_bytes(folder: str) -> tuple[int, int]:
     left: set[Path] = set()
     for place in root.rglob(f"{STAGING}*"):
         left |= {path for path in place.rglob("*") if path.is_file()}
-    for versions in root.rglob("_versions"):
+    for table in tables_at(folder):
         try:
-            found = orphans(str(versions.parent))
+            found = orphans(table)
         except BaseException as error:  # a table that cannot be opened is not ours to count
             if isinstance(error, BadInput) or is_damage(error):
                 continue

@@ -1,20 +1,16 @@
 """Bringing s3:// inputs to a local folder for readers that need files."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-import boto3
 from boto3.exceptions import Boto3Error
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from priorwise.errors import BadInput
-from priorwise.store.tables import is_remote
+from priorwise.store.addresses import bucket_and_key, client, is_remote
 
 #: characters of a staged copy's name: at most 4 bytes each, and a name may have 255
 _NAME_CHARS = 60
@@ -134,16 +130,3 @@ def _download(file: RemoteFile, target: Path) -> None:
         client().download_file(*bucket_and_key(file.address), str(target))
     except (Boto3Error, BotoCoreError, ClientError, OSError) as error:
         raise BadInput(f"{file.address}: cannot be read ({error})") from error
-
-
-def bucket_and_key(address: str) -> tuple[str, str]:
-    """Bucket and key of s3://bucket/key."""
-    # not urlparse: a key may hold "?" and "#"
-    bucket, _, key = address.partition("://")[2].partition("/")
-    return bucket, key
-
-
-def client(config: Config | None = None) -> Any:
-    """A client of the object store that the environment names."""
-    endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("MLFLOW_S3_ENDPOINT_URL")
-    return boto3.client("s3", endpoint_url=endpoint, config=config)

@@ -6,46 +6,50 @@ from pathlib import Path
 import lance
 
 from priorwise.errors import BadInput
+from priorwise.store.addresses import is_remote
 from priorwise.store.file_digests import CheckedFiles, read_digests
-from priorwise.store.tables import PinnedTable, is_remote
+from priorwise.store.remote_digest import rows_digest
+from priorwise.store.staging import remote_files
+from priorwise.store.tables import PinnedTable
 
 
 def check_files(table: PinnedTable, full: bool = False) -> int:
-    """Compare the files of a version with what was written; those of a local table.
+    """Compare the files of a version with what was written.
 
-    Each is there and as long as the version says; those in the table's list of digests have the
+    Each is there and as long as the version says; those in a local table's list of digests have the
     bytes that were written. A file that was right before, and has the same size, time and inode,
-    is not read again.
+    is not read again. An object of a store has the tag (ETag) that it had when it was seen first.
 
     Parameters
     ----------
     table : PinnedTable
     full : bool
-        Read every file, whatever was found before.
+        Read every file, whatever was found before, and remember nothing; objects are not read.
 
     Returns
     -------
     int
-        Files compared by their digests; 0 for a table that the project did not write.
+        Files compared by their digests; 0 for a local table that the project did not write.
 
     Raises
     ------
     BadInput
         Naming the file that is missing, truncated or changed.
     """
-    if is_remote(table.uri):
-        return 0
-    compared = _check(Path(table.uri), table.dataset, full)
+    datasets = [(table.uri, table.dataset)]
     if table.shared is not None:
-        compared += _check(Path(table.shared.dataset.uri), table.shared.dataset, full)
-    return compared
+        datasets.append((table.shared.dataset.uri, table.shared.dataset))
+    return sum(
+        _check_objects(uri, dataset, full) if is_remote(uri) else _check(Path(uri), dataset, full)
+        for uri, dataset in datasets
+    )
 
 
 def check_content(table: PinnedTable, digest: str) -> None:
     """Compare a version's rows with those it had when it was read first.
 
     A version never changes: other rows mean that a file was damaged, also in a table without a
-    list of digests.
+    list of digests. In an object store they are compared with those that were written, too.
 
     Parameters
     ----------
@@ -57,8 +61,14 @@ def check_content(table: PinnedTable, digest: str) -> None:
     ------
     BadInput
     """
+    written = rows_digest(table.uri, table.version) if is_remote(table.uri) else ""
+    if written and written != digest:
+        raise BadInput(
+            f"{table.uri}: version {table.version} has other rows (digest {digest[:8]}) than were "
+            f"written (digest {written[:8]}): a file of it is damaged"
+        )
     known = CheckedFiles(table.uri)
-    first = known.content(f"{table.version} {table.written}", digest)
+    first = known.first(f"{table.version} {table.written}", digest)
     if first != digest:
         raise BadInput(
             f"{table.uri}: version {table.version} has other rows (digest {digest[:8]}) than when "
@@ -75,6 +85,27 @@ def needed_files(dataset: lance.LanceDataset) -> Iterator[tuple[str, int | None]
         deleted = fragment.deletion_file()
         if deleted:
             yield str(deleted), None
+
+
+def _check_objects(uri: str, dataset: lance.LanceDataset, full: bool) -> int:
+    known = CheckedFiles(uri)
+    version = f"version {dataset.version} of the table needs it"
+    there = {file.address: file for file in remote_files(f"{uri.rstrip('/')}/")}
+    needed = {f"{uri.rstrip('/')}/{name}": size for name, size in needed_files(dataset)}
+    for address, size in needed.items():
+        file = there.get(address)
+        if file is None:
+            raise BadInput(f"{address}: is missing ({version})")
+        if size is not None and size != file.size:
+            raise BadInput(f"{address}: has {file.size} bytes instead of {size}: is damaged")
+        if known.first(address, file.version) != file.version:
+            raise BadInput(
+                f"{address}: is damaged (its ETag is not the one that it had when it was first "
+                f"seen, or {known.place} is not of this table)"
+            )
+    if not full:
+        known.keep()
+    return len(needed)
 
 
 def _check(folder: Path, dataset: lance.LanceDataset, full: bool) -> int:
@@ -101,5 +132,6 @@ def _check(folder: Path, dataset: lance.LanceDataset, full: bool) -> int:
                 raise BadInput(f"{path}: is missing ({version})") from None
         except OSError as error:
             raise BadInput(f"{path}: cannot be read ({error.strerror or error})") from error
-    known.keep()
+    if not full:
+        known.keep()
     return compared

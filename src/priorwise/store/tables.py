@@ -1,14 +1,12 @@
 """Lance tables: open one pinned version, read it in a stream, digest it, write it in one commit."""
 
 import hashlib
-import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlparse
 
 import lance
 import numpy as np
@@ -17,9 +15,11 @@ import pyarrow.compute as pc
 
 from priorwise.durable import sync_folder
 from priorwise.errors import BadInput
+from priorwise.store.addresses import is_remote, storage_options
 from priorwise.store.damage import is_damage
 from priorwise.store.file_digests import check_manifests, write_digests
 from priorwise.store.memory import system_memory
+from priorwise.store.remote_digest import write_rows_digest
 from priorwise.store.shared import SharedColumns, Sharing, parts
 
 #: MLflow refuses dataset digests over 36 characters
@@ -69,24 +69,6 @@ class PinnedTable:
             raise BadInput(
                 f"{self.uri}: version {self.version} cannot be read whole ({_first_line(error)})"
             ) from error
-
-
-def is_remote(uri: str) -> bool:
-    """Whether `uri` names an object store rather than a path."""
-    return urlparse(uri).scheme in {"s3", "s3a", "s3+ddb"}
-
-
-def storage_options(uri: str) -> dict[str, str] | None:
-    """Object-store options from the usual environment variables; None for local paths.
-
-    `MLFLOW_S3_ENDPOINT_URL` is honoured so that one variable serves MLflow and Lance.
-    """
-    if not is_remote(uri):
-        return None
-    endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("MLFLOW_S3_ENDPOINT_URL")
-    if not endpoint:
-        return {}
-    return {"endpoint": endpoint, "allow_http": str(endpoint.startswith("http://")).lower()}
 
 
 def table_exists(uri: str) -> bool:
@@ -192,6 +174,12 @@ class ContentDigest:
         self._types = {name: str(schema.field(name).type) for name in self._names}
         self.n_rows = 0
 
+    def of(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Take in rows as they pass by."""
+        for batch in batches:
+            self.update(batch)
+            yield batch
+
     def update(self, batch: pa.RecordBatch) -> None:
         """Take in the next rows."""
         self.n_rows += batch.num_rows
@@ -242,7 +230,7 @@ def write_table(
     """Write a new table in one commit: it is there whole, or not at all.
 
     A local table is written beside its place, with the digests of its files, and renamed; an
-    object-store table becomes visible with its one manifest.
+    object-store table becomes visible with its one manifest, and the digest of its rows follows.
 
     Parameters
     ----------
@@ -264,10 +252,25 @@ def write_table(
     BadInput
         If a table is already there: data is never overwritten.
     """
+    digest = ContentDigest(schema)
+    passing = digest.of(batches) if is_remote(uri) else batches
+    return _write_new(uri, schema, passing, rows_per_file, digest)
+
+
+def _write_new(
+    uri: str,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    rows_per_file: int,
+    digest: ContentDigest,
+) -> int:
+    """Write a new table; `digest` is that of its rows as they are read, once all are written."""
     if table_exists(uri):
         raise BadInput(f"{uri}: a table is already there; choose another `out` or remove it")
     if is_remote(uri):
-        return int(_write(uri, schema, batches, rows_per_file).version)
+        version = int(_write(uri, schema, batches, rows_per_file).version)
+        write_rows_digest(uri, version, digest.hexdigest())
+        return version
     target = Path(uri)
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = target.parent / f"{STAGING}{target.name}-{uuid.uuid4().hex[:8]}"
@@ -318,8 +321,11 @@ def write_shared_table(
     other = f"{uri.rstrip('/')}{sharing.ending}"
     shared = parts(batches(), sharing, True)
     version = write_table(other, sharing.shared_schema(schema), shared, max(rows_per_file // 8, 1))
-    rest = parts(batches(), sharing, False)
-    return write_table(uri, sharing.split_schema(schema, version), rest, rows_per_file)
+    digest = ContentDigest(schema)
+    whole = digest.of(batches()) if is_remote(uri) else batches()
+    rest = parts(whole, sharing, False)
+    split = sharing.split_schema(schema, version)
+    return _write_new(uri, split, rest, rows_per_file, digest)
 
 
 def _write(

@@ -34,9 +34,10 @@ from priorwise.spectra.ingest.streams import byte_bar
 from priorwise.spectra.preprocess import MAX_PEAKS, MIN_REL_INTENSITY, check_peak_options
 from priorwise.spectra.schema import SPECTRA_SCHEMA
 from priorwise.spectra.settings import STATS_FILE, STATS_METADATA, RunningStats, SettingsStats
+from priorwise.store.addresses import is_remote
 from priorwise.store.memory import system_memory
 from priorwise.store.shared import Sharing
-from priorwise.store.tables import is_remote, write_shared_table, write_table
+from priorwise.store.tables import write_shared_table, write_table
 
 REPORT_FILE = "ingest_report.json"
 _STAGING = ".partial-ingest-"

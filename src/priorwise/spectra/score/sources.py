@@ -8,8 +8,9 @@ from priorwise.errors import BadInput
 from priorwise.spectra.checks import check_schema
 from priorwise.spectra.ingest.formats import SCAN_SUFFIXES
 from priorwise.spectra.ingest.inputs import input_parts, is_run, members
+from priorwise.store.addresses import is_remote
 from priorwise.store.staging import RemoteFile, remote_files
-from priorwise.store.tables import is_remote, open_pinned
+from priorwise.store.tables import open_pinned
 
 _VERSIONS = "_versions"
 
