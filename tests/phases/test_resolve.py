@@ -313,6 +313,21 @@ def test_78_two_fit_ones_at_one_start_time():
     assert (named.run_id, named.c) == (NEWER, 0.7)
 
 
+def test_14_a_clock_that_jumped_back():
+    """The newest is the one that began last, whatever the clocks said."""
+    candidates = [prior(GOOD, 900, turn=3), prior(NEWER, 200, c=0.7, turn=8)]
+    outcome = choose(AUTO, candidates, [bce(start=5000, turn=1), bce(BCE_NEW, 10, turn=2)])
+    assert (outcome.run_id, outcome.c) == (NEWER, 0.7)
+    assert any(f"BCE run {BCE_NEW} is newer" in line for line in outcome.warnings)
+    # those that began at once have the same turn: then the clock decides
+    both = [prior(GOOD, 900, turn=3), prior(NEWER, 200, c=0.7, turn=3)]
+    assert choose(AUTO, both).run_id == GOOD
+    # and runs of before there were turns come before all others
+    both = [prior(GOOD, 900), prior(NEWER, 200, c=0.7, turn=1)]
+    assert choose(AUTO, both).run_id == NEWER
+    assert isinstance(choose(AUTO, [prior(GOOD, 9), prior(NEWER, 9)]), Refusals)
+
+
 def test_78_an_unfit_twin_is_no_tie():
     outcome = choose(AUTO, [prior(GOOD, 200), prior(NEWER, 200, c=math.nan)])
     assert outcome.run_id == GOOD

@@ -1,9 +1,12 @@
 """A wrong prior never reaches a training: the ways one can be wrong, through the real entry."""
 
 import shutil
+import sqlite3
 
 import lance
 import pytest
+
+from priorwise.tracking.search import TURN
 
 
 @pytest.fixture
@@ -109,6 +112,22 @@ def test_a_newer_unfit_run_is_skipped_and_said_so(place):
     assert run.data.params["contract.upstream.prior.positive"] == older
     assert newer in run.data.tags["resolve.skipped"]
     assert any("warning" in line and newer in line for line in done.out.splitlines())
+
+
+def test_the_clock_jumps_back(place):
+    """As after a repair of the machine's clock: the prior that was estimated last is the newest."""
+    first = place.run("estimate_prior", "positive")
+    assert place.phase("estimate_prior", polarity="positive", estimator="median").code == 0
+    last = place.run("estimate_prior", "positive")
+    assert last.info.run_id != first.info.run_id
+    assert int(last.data.params[TURN]) > int(first.data.params[TURN]) > 0
+    with sqlite3.connect(place.folder / "mlflow.db") as database:
+        database.execute("UPDATE runs SET start_time = 7 WHERE run_uuid = ?", [last.info.run_id])
+    database.close()
+    done = place.phase("nnpu_train", epochs=1)
+    assert done.code == 0, done.err
+    run = place.client.search_runs(["0"], "tags.phase = 'nnpu_train'")[0]
+    assert run.data.params["contract.upstream.prior.positive"] == last.info.run_id
 
 
 def test_a_number_that_contradicts_the_resolvable_prior(place):

@@ -191,3 +191,24 @@ def test_checkpoint_path_that_leads_out_of_the_run(runs, history, escape):
     assert history.checkpoint_sha256(facts) is None
     with pytest.raises((BadInput, TrackingFailure)):
         history.checkpoint(facts)
+
+
+def test_turns_are_counted_on(runs):
+    history = History(runs.client, runs.experiment_id)
+    assert history.next_turn() == "000000001"
+    runs.run("estimate_prior", {"turn": "000000009"}, start=5)
+    gone = runs.run("bce_pretrain", {"turn": "000000010"}, start=4)
+    runs.run("bce_pretrain", {}, start=99)  # of before there were turns
+    runs.client.delete_run(gone)
+    assert history.next_turn() == "000000011"
+    newest, *others = sorted(
+        history.of_phase("estimate_prior", "bce_pretrain"), key=lambda f: f.age
+    )[::-1]
+    assert newest.run_id == gone
+    assert [facts.turn for facts in others] == [9, 0]
+
+
+@pytest.mark.parametrize("text", ["", "x", "-3", "9" * 30, "1.5"])
+def test_a_turn_that_is_none(runs, text):
+    run_id = runs.run("estimate_prior", {"turn": text})
+    assert History(runs.client, runs.experiment_id).run(run_id).turn == 0

@@ -13,8 +13,8 @@ RECORD = ("c", "s", "pi")
 class Source:
     """What is needed of any run before its results may be used.
 
-    `phase`, `polarity`, `digest`, `version` and `schema` are the immutable params of the run;
-    `tags` its tags of today; `changed` what had changed when it was resumed.
+    `phase`, `polarity`, `digest`, `version`, `schema` and `turn` are the immutable params of the
+    run; `tags` its tags of today; `changed` what had changed when it was resumed.
     """
 
     run_id: str
@@ -29,10 +29,16 @@ class Source:
     digest: str
     version: int
     schema: str
+    turn: int = 0
     tags: Mapping[str, str] = field(default_factory=dict)
     checkpoint_recorded: str | None = None
     checkpoint_now: str | None = None
     changed: tuple[str, ...] = ()
+
+    @property
+    def age(self) -> tuple[int, int]:
+        """What a newer run of the experiment has more of; the clock decides only between equals."""
+        return self.turn, self.start_time
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from priorwise.learn.stopping import StopRequest
 from priorwise.spectra.schema import SCHEMA_NAME as SPECTRA
 from priorwise.tracking.datasets import lance_input
 from priorwise.tracking.runs import RunTrack
+from priorwise.tracking.search import TURN
 from priorwise.tracking.secrets import scrub
 
 WORK_FOLDER = Path(".priorwise")
@@ -209,6 +210,7 @@ def begin(plan: Plan, track: RunTrack) -> None:
     track.name(plan.run_name)
     track.tags({**facts, **plan.tags})
     params = {f"contract.{key}": value for key, value in facts.items()}
+    params[TURN] = track.history.next_turn()
     if plan.tables:
         params[TABLES] = plan.table_digests()
     track.params(params)

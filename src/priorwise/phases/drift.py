@@ -127,7 +127,7 @@ def drift(
     fit = [facts for facts in previous if _comparable(facts, current.estimator, polarity, digest)]
     if not fit:
         return None
-    before = max(fit, key=lambda facts: (facts.start_time, facts.run_id))
+    before = max(fit, key=lambda facts: (facts.age, facts.run_id))
     c, s = _c(before, current.estimator), before.metrics["s"]
     now = _error(current.c_interval)
     then = _error_before(before, current, "c")

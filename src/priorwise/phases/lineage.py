@@ -79,6 +79,7 @@ def source(facts: RunFacts, history: History, relevant: Callable[[RunFacts], boo
         name=facts.name,
         experiment_id=facts.experiment_id,
         start_time=facts.start_time,
+        turn=facts.turn,
         status=facts.status,
         deleted=facts.deleted,
         complete=facts.complete,

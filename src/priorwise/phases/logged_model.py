@@ -71,7 +71,7 @@ def find_model(spec: str, desk: Desk, *phases: str) -> ModelFacts:
         return desk.track.models.find(spec)
     named = " or ".join(phases)
     runs = desk.track.history.of_phase(*phases)
-    for facts in sorted(runs, key=lambda run: run.start_time, reverse=True):
+    for facts in sorted(runs, key=lambda run: run.age, reverse=True):
         if facts.complete and not facts.deleted and facts.tags.get(MODEL_ID):
             say(f"model: that of run {facts.run_id} ({facts.name}), the newest complete {named}")
             return desk.track.models.find(facts.run_id)

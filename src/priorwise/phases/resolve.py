@@ -109,12 +109,10 @@ def _doubts(
     newer = [
         run
         for run in pretrained
-        if candidate.bce
-        and run.start_time > candidate.bce.start_time
-        and not training_reasons(run, request)
+        if candidate.bce and run.age > candidate.bce.age and not training_reasons(run, request)
     ]
     if candidate.bce and newer:
-        newest = max(newer, key=lambda run: (run.start_time, run.run_id))
+        newest = max(newer, key=lambda run: (run.age, run.run_id))
         yield (
             f"{prior} comes from BCE run {candidate.bce.run_id}, but BCE run {newest.run_id} is "
             "newer: run estimate_prior again to use that one"
@@ -124,7 +122,7 @@ def _doubts(
 def _other_estimators(chosen: PriorCandidate, fit: Sequence[PriorCandidate]) -> Iterator[str]:
     """Name the newest fit prior of each other estimator, if its pi is another."""
     seen = {chosen.estimator}
-    for other in sorted(fit, key=lambda c: (-c.run.start_time, c.run.run_id)):
+    for other in sorted(fit, key=lambda c: _newest_first(c.run)):
         if other.estimator in seen:
             continue
         seen.add(other.estimator)
@@ -136,17 +134,20 @@ def _other_estimators(chosen: PriorCandidate, fit: Sequence[PriorCandidate]) -> 
             )
 
 
+def _newest_first(run: Source) -> tuple[int, int, str]:
+    turn, start_time = run.age
+    return -turn, -start_time, run.run_id
+
+
 def _newest(
     request: Request, judged: Sequence[tuple[Source, list[str]]], what: str
 ) -> ChosenRun | Refusals:
     refused = tuple(
         Refused(run.run_id, run.name, run.start_time, tuple(reasons))
-        for run, reasons in sorted(judged, key=lambda j: (-j[0].start_time, j[0].run_id))
+        for run, reasons in sorted(judged, key=lambda j: _newest_first(j[0]))
         if reasons
     )
-    fit = sorted(
-        (run for run, reasons in judged if not reasons), key=lambda r: (-r.start_time, r.run_id)
-    )
+    fit = sorted((run for run, reasons in judged if not reasons), key=_newest_first)
     if not fit:
         if request.spec == "auto":
             reason = f"no fit {what} run for polarity {request.polarity}"
@@ -155,7 +156,7 @@ def _newest(
             return Refusals(reason, refused)
         reason = "is not fit" if refused else f"is not a run of {what}, or does not exist"
         return Refusals(f"run {request.spec} {reason} (polarity {request.polarity})", refused)
-    tied = [run for run in fit if run.start_time == fit[0].start_time]
+    tied = [run for run in fit if run.age == fit[0].age]
     if len(tied) > 1:
         both = tuple(
             Refused(r.run_id, r.name, r.start_time, ("fit, with the same start time",))
@@ -166,8 +167,12 @@ def _newest(
             "time: name one by its run id",
             both + refused,
         )
-    ours = {run.run_id for run, _ in judged if run.polarity == request.polarity}
-    newer = [r for r in refused if r.run_id in ours and r.start_time >= fit[0].start_time]
+    ours = {
+        run.run_id
+        for run, _ in judged
+        if run.polarity == request.polarity and run.age >= fit[0].age
+    }
+    newer = [r for r in refused if r.run_id in ours]
     warnings = tuple(f"newer {what} run {r.run_id} skipped: {'; '.join(r.reasons)}" for r in newer)
     return ChosenRun(fit[0], refused, warnings)
 

@@ -15,6 +15,8 @@ from priorwise.errors import BadInput, TrackingFailure
 from priorwise.tracking.fingerprint import file_sha256
 
 PAGE = 500
+#: param: which run of its experiment this is, counted by its phases: clocks may jump, and differ
+TURN, TURN_DIGITS = "contract.turn", 9
 #: tag of a run that was resumed although something had changed: what; and params that say it, too
 CHANGED, CHANGED_PARAM = "resume.changed", "contract.changed"
 
@@ -37,6 +39,17 @@ class RunFacts:
     def complete(self) -> bool:
         """FINISHED and carrying the tag that is written last."""
         return self.status == "FINISHED" and self.tags.get("complete") == "true"
+
+    @property
+    def turn(self) -> int:
+        """How many runs had begun when this one did, itself included; 0 if it does not say."""
+        text = self.params.get(TURN, "")
+        return int(text) if text.isdecimal() and len(text) <= TURN_DIGITS else 0
+
+    @property
+    def age(self) -> tuple[int, int]:
+        """What a newer run of the experiment has more of."""
+        return self.turn, self.start_time
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -94,6 +107,17 @@ class History:
             order_by=["attributes.start_time DESC"],
         )
         return [_facts(run) for run in runs]
+
+    def next_turn(self) -> str:
+        """The turn of a run that begins now; two that begin at once may have the same."""
+        runs = self._client.search_runs(
+            [self.experiment_id],
+            f"params.`{TURN}` LIKE '%'",
+            run_view_type=ViewType.ALL,
+            max_results=1,
+            order_by=[f"params.`{TURN}` DESC"],
+        )
+        return f"{max((_facts(run).turn for run in runs), default=0) + 1:0{TURN_DIGITS}d}"
 
     def with_fingerprint(self, fingerprint: str) -> RunFacts | None:
         """The newest complete run of this fingerprint, if there is one."""
