@@ -96,6 +96,7 @@ soak: export OMP_NUM_THREADS = 1
 soak: setup ## kills, outages, flipped bits and load, many times over; a table of what held (half an hour)
 	"$(BIN)/python" -m benchmarks.soak_tracking
 	"$(BIN)/python" -m benchmarks.soak_files
+	"$(BIN)/python" -m benchmarks.soak_serving
 
 bench-serving: export OMP_WAIT_POLICY = PASSIVE
 bench-serving: setup ## the served model on 1,000 spectra, beside its bare network

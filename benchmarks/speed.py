@@ -10,6 +10,7 @@
     pyfunc     what the served model adds to each row
     tracking   what a step waits for its metrics
     scaling    cost as rows, peaks and d_model grow
+    sizes      rows per second and memory, by the peaks of a row
     quality    whether buckets and bfloat16 cost anything, over 10 seeds
     run        one whole small nnpu_train, and its memory
 
@@ -29,6 +30,7 @@ from benchmarks import (
     speed_run,
     speed_scaling,
     speed_serving,
+    speed_sizes,
     speed_step,
     speed_storage,
     speed_tracking,
@@ -46,6 +48,7 @@ PARTS: dict[str, Callable[[Setting], Report]] = {
     "pyfunc": speed_serving.run,
     "tracking": speed_tracking.run,
     "scaling": speed_scaling.run,
+    "sizes": speed_sizes.run,
     "quality": speed_quality.run,
     "run": speed_run.run,
 }
