@@ -1,9 +1,8 @@
 """An object store that takes some of a run's files, and then no more."""
 
-import boto3
 import pytest
 from tests.pipelines.faulty_proxy import PASS, faulty_proxy
-from tests.pipelines.stand_in_s3 import stand_in_s3
+from tests.pipelines.stand_in_s3 import bucket_of_a_user, stand_in_s3
 from tests.pipelines.test_resume import resumed
 
 BUCKET = "artifacts"
@@ -20,11 +19,7 @@ def proxied():
 def store(workplace, proxied, monkeypatch):
     """A client of the object store, which keeps the artifacts of the workplace's runs."""
     _, variables = proxied
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    client = boto3.client("s3", endpoint_url=variables["MLFLOW_S3_ENDPOINT_URL"])
-    client.create_bucket(Bucket=BUCKET)
+    client = bucket_of_a_user(variables, monkeypatch, BUCKET)
     workplace.client.create_experiment("remote", artifact_location=f"s3://{BUCKET}/runs")
     workplace.environment = {**variables, "MLFLOW_EXPERIMENT_NAME": "remote"}
     return client

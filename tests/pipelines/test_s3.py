@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import boto3
 import pytest
-from tests.pipelines.stand_in_s3 import stand_in_s3
+from tests.pipelines.stand_in_s3 import bucket_of_a_user, stand_in_s3
 
 from priorwise.errors import BadInput
 from priorwise.spectra.facts import inspect
@@ -22,12 +21,7 @@ def credentials():
 @pytest.fixture
 def store(credentials, monkeypatch):
     """A client of the stand-in; the variables are those of a user."""
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    for name, value in credentials.items():
-        monkeypatch.setenv(name, value)
-    client = boto3.client("s3", endpoint_url=credentials["MLFLOW_S3_ENDPOINT_URL"])
-    client.create_bucket(Bucket=BUCKET)
-    return client
+    return bucket_of_a_user(credentials, monkeypatch, BUCKET)
 
 
 @pytest.fixture

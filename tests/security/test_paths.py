@@ -5,10 +5,9 @@ import re
 import shutil
 from pathlib import Path
 
-import boto3
 import pytest
 from mlflow.entities import RunTag
-from tests.pipelines.stand_in_s3 import stand_in_s3
+from tests.pipelines.stand_in_s3 import bucket_of_a_user, stand_in_s3
 from tests.security.evil import repacked
 
 from priorwise.errors import BadInput, TrackingFailure
@@ -41,11 +40,7 @@ def variables():
 
 @pytest.fixture
 def bucket(variables, monkeypatch):
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    client = boto3.client("s3", endpoint_url=variables["MLFLOW_S3_ENDPOINT_URL"])
-    client.create_bucket(Bucket="bucket")
+    client = bucket_of_a_user(variables, monkeypatch, "bucket")
     yield client
     for item in client.list_objects_v2(Bucket="bucket").get("Contents", []):
         client.delete_object(Bucket="bucket", Key=item["Key"])

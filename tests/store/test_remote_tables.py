@@ -1,10 +1,9 @@
 """Tables in an object store: what was written is what is read, or the object is named."""
 
-import boto3
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.pipelines.stand_in_s3 import stand_in_s3
+from tests.pipelines.stand_in_s3 import bucket_of_a_user, stand_in_s3
 
 from priorwise.errors import BadInput
 from priorwise.store.remote_digest import NAME, rows_digest
@@ -31,12 +30,7 @@ def variables():
 @pytest.fixture
 def store(variables, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)  # where it is kept what was found before
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    client = boto3.client("s3", endpoint_url=variables["MLFLOW_S3_ENDPOINT_URL"])
-    client.create_bucket(Bucket=BUCKET)
-    return client
+    return bucket_of_a_user(variables, monkeypatch, BUCKET)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
 
-import mlflow
 import psutil
 from mlflow import MlflowClient
 from mlflow.environment_variables import MLFLOW_ALLOW_PICKLE_DESERIALIZATION
@@ -22,7 +21,7 @@ from priorwise.errors import TrackingFailure
 from priorwise.tracking.orphans import open_runs
 from priorwise.tracking.outage import first_line
 from priorwise.tracking.secrets import scrub
-from priorwise.tracking.store import DEFAULT_STORE, SQLITE, reachable_client
+from priorwise.tracking.store import DEFAULT_STORE, SQLITE, chosen_store, reachable_client
 
 _PROBE = "priorwise.doctor."
 
@@ -59,8 +58,7 @@ def connected() -> MlflowClient:
     TrackingFailure
         If it does not answer, or cannot be read.
     """
-    if not os.environ.get("MLFLOW_TRACKING_URI"):
-        mlflow.set_tracking_uri(DEFAULT_STORE)
+    chosen_store()
     return reachable_client()
 
 

@@ -11,7 +11,6 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-import mlflow
 from matplotlib.figure import Figure
 from mlflow.entities import DatasetInput, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
@@ -31,7 +30,7 @@ from priorwise.tracking.recorder import MlflowRecorder, send_metrics
 from priorwise.tracking.search import History
 from priorwise.tracking.secrets import scrub
 from priorwise.tracking.store import (
-    DEFAULT_STORE,
+    chosen_store,
     reachable_client,
     relative_store,
     started_elsewhere,
@@ -243,9 +242,7 @@ def open_run(phase: str) -> Iterator[RunTrack]:
     TrackingFailure
         If the tracking server cannot be reached.
     """
-    if not os.environ.get("MLFLOW_TRACKING_URI"):
-        mlflow.set_tracking_uri(DEFAULT_STORE)
-    uri = mlflow.get_tracking_uri()
+    uri = chosen_store()
     if scrub(uri) != uri:  # MLflow would print the run's address, password included
         os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
     run_id = os.environ.get("MLFLOW_RUN_ID")

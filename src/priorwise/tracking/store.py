@@ -26,6 +26,13 @@ DATABASE = 60.0
 TABLES = 300.0
 
 
+def chosen_store() -> str:
+    """Address of the store of this process: the user's, or a file in the working folder."""
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        mlflow.set_tracking_uri(DEFAULT_STORE)
+    return mlflow.get_tracking_uri()
+
+
 def reachable_client() -> MlflowClient:
     """A client whose server answered just now; a new SQLite store is made.
 
