@@ -136,9 +136,12 @@ def main() -> int:
 
     names = [n for n in os.environ.get("FUZZ_READERS", "").split(",") if n] or list(READERS)
     first, end = 0, int(os.environ.get("FUZZ_CASES", CASES))
-    if words:
+    if len(words) == 2:
         names, first = [words[0]], int(words[1])
         end = first + 1
+    if len(words) not in (0, 2) or not set(names) <= set(READERS):
+        print(f"expected nothing, or a reader and a case; readers: {', '.join(READERS)}")
+        return 2
     print(f"{'reader':16} {'cases':>7} {'refused':>8} {'read':>7} {'slowest s':>10} {'+MB':>6}")
     bad = 0
     for name in names:
