@@ -58,7 +58,7 @@ def run(setting: Setting) -> Report:
     ]
     used = [f"{n} rows and {n} to validate with, 1 epoch, batches of 256; {len(ratios)} rounds"]
     title = "one whole small training, process and all"
-    figure = dots(turns, "line", {"s": "seconds (dot: round)"}, title, ours=[OURS, BFLOAT16])
+    figure = dots(turns, "line", {"s": "seconds (dot: round)"}, title, ours=[OURS, BFLOAT16, MANY])
     report = Report("run", title, used, table, goals, {"": figure}, files={"_rounds": turns})
     return present(report, setting.out)
 

@@ -109,13 +109,17 @@ def _scoring(rows: SpectraRows, bfloat16: bool) -> Callable[[], object]:
 
 def _figure(table: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(8, 3.4), layout="constrained")
-    for axes, column in zip(figure.subplots(1, 2), ("rows/s", "MB"), strict=True):
+    panels = {"rows/s": "rows per second", "MB": "memory of the process (MB)"}
+    for axes, (column, label) in zip(figure.subplots(1, 2), panels.items(), strict=True):
         for kind, part in table.groupby("what", sort=False):
-            axes.loglog(part["peaks"], part[column], "o-", label=kind)
-        axes.set(xlabel="peaks of a row", ylabel=column, title=f"{column} by peaks")
+            axes.plot(part["peaks"], part[column], "o-", label=kind)
+        axes.set_xscale("log")
+        axes.set(xlabel="peaks of a row", ylabel=label, title=label)
         axes.set_xticks(sorted(set(table["peaks"])), [str(k) for k in sorted(set(table["peaks"]))])
         axes.minorticks_off()
-        axes.grid(alpha=0.3, which="both")
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_yscale("log")
+    figure.axes[1].set_ylim(bottom=0)
     figure.axes[0].legend(frameon=False)
     return figure
 
