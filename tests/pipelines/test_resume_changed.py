@@ -114,6 +114,7 @@ def test_other_rows(workplace, ended):
     assert done.code == 2
     assert "data training " in done.err and "(version 1) -> " in done.err
     assert "(version 2)" in done.err
+    assert "lance.dataset(TABLE, version=1).restore()" in done.err
     again = resumed(workplace, ended, epochs=EPOCHS, allow_change="true")
     assert "data training" in again.data.tags[CHANGED]
     assert again.data.params["contract.changed.1"] == "data"

@@ -47,7 +47,8 @@ def allowed_changes(plan: Plan, desk: Desk, run_id: str) -> dict[str, str] | Non
     if changed and not plan.config.allow_change:
         raise BadInput(
             f"resume: run {run_id} was started with another configuration, data, source or prior "
-            f"({said}); give back the former, start a new run, or resume with allow_change=true"
+            f"({said}); give back the former{_former_rows(changed, facts)}, start a new run, or resume "
+            "with allow_change=true"
         )
     fixed = sorted(changed.keys() - _changeable(plan))
     if fixed:
@@ -57,6 +58,14 @@ def allowed_changes(plan: Plan, desk: Desk, run_id: str) -> dict[str, str] | Non
         )
     say(f"resuming run {run_id}{f' although this has changed: {said}' if changed else ''}")
     return changed
+
+
+def _former_rows(changed: dict[str, str], facts: RunFacts) -> str:
+    """How rows are given back; Lance keeps the version, which a run that is not complete needs."""
+    version = facts.params.get("contract.data.version", "")
+    if "data" not in changed or not version:
+        return ""
+    return f" (rows: lance.dataset(TABLE, version={version}).restore())"
 
 
 def _tell(changed: dict[str, str], track: RunTrack) -> None:
