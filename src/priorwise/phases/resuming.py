@@ -47,8 +47,8 @@ def allowed_changes(plan: Plan, desk: Desk, run_id: str) -> dict[str, str] | Non
     if changed and not plan.config.allow_change:
         raise BadInput(
             f"resume: run {run_id} was started with another configuration, data, source or prior "
-            f"({said}); give back the former{_former_rows(changed, facts)}, start a new run, or resume "
-            "with allow_change=true"
+            f"({said}); give back the former{_former_rows(changed, facts)}, start a new run, or "
+            "resume with allow_change=true"
         )
     fixed = sorted(changed.keys() - _changeable(plan))
     if fixed:
