@@ -346,3 +346,16 @@ def test_pairs():
         ("d", "x=y"),
         ("e_f", "g"),
     ]
+
+
+@pytest.mark.parametrize("value", ["9" * 5000 + "e-3", "x" * 5000])
+def test_a_long_value_is_not_repeated_whole(value):
+    """Found by `make fuzz`: a refusal was as long as what it refused."""
+    for given in (f"--encoder_lr={value}", f"--{value}=1", value):
+        line = said("bce_pretrain", given)
+        assert "characters)" in line and len(line) < 600
+
+
+def test_of_many_unknown_parameters_some_are_named():
+    line = said("bce_pretrain", *(f"--nope_{k}=1" for k in range(900)))
+    assert "--nope_4=1 and 895 more" in line and len(line) < 600

@@ -13,6 +13,8 @@ from priorwise.phases.desk import Recipe
 C = TypeVar("C")
 #: what MLproject passes for "not given": the recipe's value, else the dataclass's
 NOT_GIVEN = "auto"
+#: unknown parameters that are named, and characters of a value, in a refusal
+SHOWN, CHARACTERS = 5, 200
 
 
 def parser_of(phase: str, config: type[C]) -> ArgumentParser:
@@ -46,8 +48,10 @@ def parse(phase: str, config: type[C], recipe: Recipe, given: Sequence[str]) -> 
         named = pairs(arguments)
         unknown = [f"--{name}={value}" for name, value in named if name not in types]
         if unknown:
+            named_ones = ", ".join(map(_shown, unknown[:SHOWN]))
+            more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
             raise BadInput(
-                f"{source}unknown parameter {', '.join(unknown)}{_similar(unknown, types)}"
+                f"{source}unknown parameter {named_ones}{more}{_similar(unknown, types)}"
             )
         real = [(name, value) for name, value in named if value != NOT_GIVEN]
         values = {}
@@ -58,12 +62,19 @@ def parse(phase: str, config: type[C], recipe: Recipe, given: Sequence[str]) -> 
             except ArgumentError as error:
                 wanted = _in_words(types[name])
                 raise BadInput(
-                    f"{source}parameter {name}: expected {wanted}. Got value: {value}"
+                    f"{source}parameter {name}: expected {wanted}. Got value: {_shown(value)}"
                 ) from error
         chosen.update(values)
     if recipe.path:
         chosen["config"] = recipe.path
     return config(**chosen)
+
+
+def _shown(value: str) -> str:
+    """A value as a refusal repeats it."""
+    if len(value) <= CHARACTERS:
+        return value
+    return f"{value[:CHARACTERS]}... ({len(value)} characters)"
 
 
 def _refuse_no_text(what: str, value: str) -> None:
@@ -84,7 +95,7 @@ def pairs(arguments: Sequence[str]) -> list[tuple[str, str]]:
     while rest:
         word = rest.pop(0)
         if not word.startswith("--"):
-            raise BadInput(f"unexpected argument {word!r} (expected --name=value)")
+            raise BadInput(f"unexpected argument {_shown(word)!r} (expected --name=value)")
         name, equals, value = word[2:].partition("=")
         if not equals:
             if not rest:
