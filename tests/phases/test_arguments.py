@@ -351,9 +351,9 @@ def test_pairs():
 @pytest.mark.parametrize("value", ["9" * 5000 + "e-3", "x" * 5000])
 def test_a_long_value_is_not_repeated_whole(value):
     """Found by `make fuzz`: a refusal was as long as what it refused."""
-    for given in (f"--encoder_lr={value}", f"--{value}=1", value):
-        line = said("bce_pretrain", given)
-        assert "characters)" in line and len(line) < 600
+    for word in (f"--encoder_lr={value}", f"--{value}=1", value):
+        line = said("bce_pretrain", word)
+        assert len(line) < 600 and ("characters)" in line or "inf" in line)
 
 
 def test_of_many_unknown_parameters_some_are_named():
