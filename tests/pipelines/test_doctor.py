@@ -261,7 +261,8 @@ def test_tables_are_read_whole(workplace, tmp_path):
     shutil.copytree(workplace.data / "train_data", tmp_path / "tables/train_data")
     done, table = examined(workplace, tmp_path, data=tmp_path / "tables")
     assert done.code == 0 and table["table"].state == "ok"
-    assert "version 1: " in table["table"][3] and "files as they were written" in table["table"][3]
+    assert "version 1: all rows read" in table["table"][3]
+    assert "files as they were written" in table["table"][3]
     (path, *_) = sorted((tmp_path / "tables/train_data/data").iterdir())
     content = path.read_bytes()
     # of the same size and time: a cheap look would not notice
@@ -288,6 +289,60 @@ def test_versions_that_runs_need_are_named_and_read(workplace, tmp_path):
     path.unlink()
     done, table = examined(workplace, tmp_path, data=tmp_path / "tables")
     assert done.code == 2 and f"{path}: is missing (version 1" in table["table"][3]
+
+
+def test_files_without_a_digest_are_counted(workplace, tmp_path):
+    shutil.copytree(workplace.data / "train_data", tmp_path / "tables/train_data")
+    uri = str(tmp_path / "tables/train_data")
+    lance.write_dataset(lance.dataset(uri).to_table().slice(0, 3), uri, mode="append")
+    done, table = examined(workplace, tmp_path, data=tmp_path / "tables")
+    assert done.code == 0 and table["table"].state == "warn"
+    assert "1 without a digest" in table["table"][3]
+    lance.dataset(uri).delete("precursor_mz < 600")
+    for path in (tmp_path / "tables/train_data/_deletions").glob("*"):
+        path.write_bytes(b"garbage")
+    done, table = examined(workplace, tmp_path, data=tmp_path / "tables")
+    assert done.code == 2 and "cannot be read whole" in table["table"][3]
+
+
+def test_tables_of_any_kind_and_folders_that_are_none(workplace, tmp_path):
+    odd = pa.table({"a": [{"b": 1}], "t": pa.array([0], pa.timestamp("s")), "x": [b"\0"]})
+    lance.write_dataset(odd, str(tmp_path / "tables/odd"))
+    (tmp_path / "tables/none/_versions").mkdir(parents=True)
+    (tmp_path / "tables/none/_versions/a.txt").write_text("mine")
+    (tmp_path / "tables/file").mkdir()
+    (tmp_path / "tables/file/_versions").write_text("mine")
+    (tmp_path / "tables/loop").symlink_to(tmp_path / "tables")
+    done, table = examined(workplace, tmp_path, data=tmp_path / "tables")
+    assert done.code == 0, done.out
+    assert done.out.count("all rows read") == 1 and "odd" in table["table"][3]
+
+
+def test_linked_tables_are_looked_at_and_an_empty_folder_is_pointed_out(workplace, tmp_path):
+    shutil.copytree(workplace.data / "train_data", tmp_path / "elsewhere")
+    (tmp_path / "tables").mkdir()
+    done, table = examined(workplace, tmp_path, data=tmp_path / "tables")
+    assert done.code == 0 and "no table in it" in table["table"][3]
+    (tmp_path / "tables/linked").symlink_to(tmp_path / "elsewhere")
+    min((tmp_path / "elsewhere/data").iterdir()).unlink()
+    done, table = examined(workplace, tmp_path, data=tmp_path / "tables")
+    assert done.code == 2 and "is missing" in table["table"][3]
+
+
+def test_a_folder_that_cannot_be_read_is_named(monkeypatch, workplace, tmp_path):
+    from priorwise.store import probes
+
+    (tmp_path / "tables/shut").mkdir(parents=True)
+    scandir = os.scandir
+
+    def shut(path):
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(probes.os, "scandir", shut)  # root may read everything
+    done, table = examined(workplace, tmp_path, data=tmp_path / "tables")
+    assert done.code == 2 and "shut: cannot be read" in table["table"][3]
 
 
 def test_tables_in_an_object_store(workplace, tmp_path, variables, bucket):

@@ -1,14 +1,17 @@
 """Tables in an object store: what was written is what is read, or the object is named."""
 
+import uuid
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from tests.pipelines.stand_in_s3 import bucket_of_a_user, stand_in_s3
 
 from priorwise.errors import BadInput
+from priorwise.store.probes import tables_at
 from priorwise.store.remote_digest import NAME, rows_digest
 from priorwise.store.shared import Sharing
-from priorwise.store.table_check import check_content, check_files
+from priorwise.store.table_check import check_content, check_files, check_rows
 from priorwise.store.tables import (
     ContentDigest,
     open_pinned,
@@ -34,8 +37,8 @@ def store(variables, monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def uri(request):
-    return f"s3://{BUCKET}/{request.node.name}/table"
+def uri():
+    return f"s3://{BUCKET}/{uuid.uuid4().hex}/table"
 
 
 def rows(n=200):
@@ -71,7 +74,7 @@ def test_the_digest_of_the_rows_is_written_with_them(store, uri):
     digest = digest_of(pinned)
     assert rows_digest(uri, version) == digest
     assert rows_digest(uri, version + 1) == ""
-    assert check_files(pinned) == 1
+    assert len(check_files(pinned).sound) == 1
     check_content(pinned, digest)
 
 
@@ -85,7 +88,7 @@ def test_of_a_table_with_shared_columns_it_is_that_of_the_rows_as_they_are_read(
     pinned = open_pinned(uri)
     assert pinned.shared is not None and pinned.schema.names == SCHEMA.names
     assert rows_digest(uri, version) == digest_of(pinned)
-    assert check_files(pinned) == 2
+    assert len(check_files(pinned).sound) == 2
 
 
 @pytest.mark.parametrize("seen_before", [True, False])
@@ -123,3 +126,34 @@ def test_a_table_of_others_has_no_digest(store, uri):
     assert rows_digest(uri, 1) == ""
     check_files(pinned)
     check_content(pinned, digest_of(pinned))
+
+
+@pytest.mark.parametrize("content", [b"", b"1 hello world\n", bytes(range(256)), b"a" * 10_000_000])
+def test_a_damaged_digest_is_named_itself(store, uri, content):
+    write_table(uri, SCHEMA, rows())
+    key = f"{uri.removeprefix(f's3://{BUCKET}/')}/{NAME}"
+    store.put_object(Bucket=BUCKET, Key=key, Body=content)
+    with pytest.raises(BadInput, match=f"{uri}/{NAME}: is damaged"):
+        check_content(open_pinned(uri), "0" * 32)
+
+
+def test_tables_below_a_prefix_are_found_and_none_beside_it(store, uri):
+    write_table(uri, SCHEMA, rows(50))
+    write_table(f"{uri}_other", SCHEMA, rows(50))
+    assert tables_at(uri) == tables_at(f"{uri}/") == [uri]
+    assert tables_at(uri.rpartition("/")[0]) == [uri, f"{uri}_other"]
+    assert tables_at(f"s3://{BUCKET}/nothing/here") == []
+    with pytest.raises(BadInput, match="NoSuchBucket"):
+        tables_at("s3://no-such-bucket/x")
+
+
+def test_rows_are_read_and_compared(store, uri):
+    write_table(uri, SCHEMA, rows())
+    assert check_rows(open_pinned(uri)) == 200
+    (key,) = objects(store, uri)
+    content = store.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+    middle = len(content) // 3
+    flipped = content[:middle] + bytes([content[middle] ^ 16]) + content[middle + 1 :]
+    store.put_object(Bucket=BUCKET, Key=key, Body=flipped)
+    with pytest.raises(BadInput, match="has other rows"):
+        check_rows(open_pinned(uri))

@@ -74,7 +74,7 @@ def test_a_sound_table_is_compared_whole(table):
     listed = (table / LIST).read_text().splitlines()
     assert len(listed) == 1 + len(files) - sum(p.name in file_digests.NOT_LISTED for p in files)
     # all that is listed, the manifests too; the last line is the list's own digest
-    assert check_files(open_pinned(str(table))) == len(listed) - 1
+    assert len(check_files(open_pinned(str(table))).sound) == len(listed) - 1
     done = subprocess.run(["sha256sum", "-c", "--strict", LIST], cwd=table, check=False)
     assert done.returncode == 0
 
@@ -129,7 +129,8 @@ def test_also_of_a_table_that_others_wrote(table, how):
 def test_of_a_foreign_table_a_flip_is_noticed_when_its_rows_are_read_again(table):
     (table / LIST).unlink()
     pinned = open_pinned(str(table))
-    assert check_files(pinned) == 0
+    found = check_files(pinned)
+    assert not found.sound and found.unknown
     check_content(pinned, digest_of(pinned))
     check_content(pinned, digest_of(pinned))
     first = min((table / "data").iterdir())
@@ -169,12 +170,12 @@ def test_what_was_right_is_not_read_again(table, monkeypatch):
     pinned = open_pinned(str(table))
     read.clear()  # the manifest is read before Lance reads it
     listed = len((table / LIST).read_text().splitlines()) - 1
-    assert check_files(pinned) == listed and not read
-    assert check_files(pinned, full=True) == listed and len(read) == listed
+    assert len(check_files(pinned).sound) == listed and not read
+    assert len(check_files(pinned, full=True).sound) == listed and len(read) == listed
     first = min((table / "data").iterdir())
     read.clear()
     os.utime(first)  # another time: looked at again
-    assert check_files(pinned) == listed and read == [first]
+    assert len(check_files(pinned).sound) == listed and read == [first]
 
 
 def test_only_a_full_check_sees_a_flip_that_hides(table):
@@ -197,7 +198,7 @@ def test_a_damaged_note_of_what_was_right_is_made_anew(table, content):
     check_files(open_pinned(str(table)))
     (note,) = file_digests.CHECKED.iterdir()
     note.write_text(content)
-    assert check_files(open_pinned(str(table)))
+    assert check_files(open_pinned(str(table))).sound
     flip(min((table / "data").iterdir()), 40)
     assert "damaged" in damaged(table)
 
@@ -205,7 +206,7 @@ def test_a_damaged_note_of_what_was_right_is_made_anew(table, content):
 def test_later_versions_and_what_a_clean_up_removed_are_no_damage(table):
     lance.write_dataset(pa.Table.from_batches([rows(120, 10)]), str(table), mode="append")
     pinned = open_pinned(str(table))
-    assert pinned.version == 2 and check_files(pinned)
+    assert pinned.version == 2 and check_files(pinned).sound
     dataset = lance.dataset(str(table))
     dataset.delete("id < 7")
     check_files(open_pinned(str(table)))
@@ -228,7 +229,7 @@ def test_shared_columns_are_checked_too(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sharing = Sharing(("mz",), "mz_row", "_peaks")
     write_shared_table(str(tmp_path / "t"), SCHEMA, lambda: [rows()], sharing, 40)
-    assert check_files(open_pinned(str(tmp_path / "t"))) >= 6
+    assert len(check_files(open_pinned(str(tmp_path / "t"))).sound) >= 6
     other = max((tmp_path / "t_peaks" / "data").iterdir())
     flip(other, 30)
     assert str(other) in damaged(tmp_path / "t")
@@ -338,3 +339,45 @@ def test_rows_by_position_stay_the_same_after_others_are_deleted(table):
     assert batch.column("id").to_pylist() == [60]
     (batch,) = scan(open_pinned(str(table), 1), ["id"], first=60, end=61)
     assert batch.column("id").to_pylist() == [60]
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "../../etc/passwd", "_versions/../../x"])
+def test_a_list_that_names_files_elsewhere_is_refused(table, name):
+    """It would be read, without end if it is a device."""
+    lines = (table / LIST).read_text().rpartition(file_digests.END)[0] + f"{'0' * 64}  {name}\n"
+    (table / LIST).write_text(f"{lines}{file_digests.END}{file_digests._of(lines)}\n")
+    with pytest.raises(BadInput, match="which is not in the table"):
+        open_pinned(str(table))
+
+
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(table):
+    path = min((table / "data").iterdir())
+    content = path.read_bytes()
+    path.unlink()
+    os.mkfifo(path)
+    pinned = open_pinned(str(table))
+    with pytest.raises(BadInput, match=f"{path.name}: "):
+        check_files(pinned)
+    path.unlink()
+    path.write_bytes(content)
+    assert check_files(pinned).sound
+
+
+def test_a_newest_manifest_that_is_lost_is_missed(table):
+    lance.write_dataset(pa.Table.from_batches([rows(500)]), str(table), mode="append")
+    newest = open_pinned(str(table)).version
+    path = table / "_versions" / f"{2**64 - 1 - newest}.manifest"
+    content = path.read_bytes()
+    path.unlink()
+    with pytest.raises(BadInput, match=f"the manifest of version {newest} is missing"):
+        open_pinned(str(table))
+    assert open_pinned(str(table), 1).version == 1
+    path.write_bytes(content)
+    assert open_pinned(str(table)).version == newest
+
+
+def test_tags_that_cannot_be_read(table):
+    lance.dataset(str(table)).tags.create("priorwise-abc", 1)
+    (table / "_refs/tags/priorwise-abc.json").write_text("garbage")
+    with pytest.raises(BadInput, match="its tags"):
+        protections(str(table))

@@ -208,7 +208,20 @@ def test_turns_are_counted_on(runs):
     assert [facts.turn for facts in others] == [9, 0]
 
 
-@pytest.mark.parametrize("text", ["", "x", "-3", "9" * 30, "1.5"])
-def test_a_turn_that_is_none(runs, text):
+@pytest.mark.parametrize(
+    "text", ["", "x", "zzz", "-3", "9" * 30, "1.5", "1e9", "999999999", "5000000000", "٣", "7"]
+)
+def test_a_turn_that_no_phase_wrote_changes_nothing(runs, text):
+    history = History(runs.client, runs.experiment_id)
+    runs.run("estimate_prior", {"turn": "000000004"})
     run_id = runs.run("estimate_prior", {"turn": text})
-    assert History(runs.client, runs.experiment_id).run(run_id).turn == 0
+    assert history.run(run_id).turn == 0
+    for _ in range(12):  # more than a page of them
+        runs.run("estimate_prior", {"turn": "0" + text})
+    assert history.next_turn() == "000000005"
+
+
+def test_turns_do_not_run_over(runs):
+    history = History(runs.client, runs.experiment_id)
+    runs.run("estimate_prior", {"turn": "099999999"})
+    assert history.next_turn() == "099999999"  # then the clock decides

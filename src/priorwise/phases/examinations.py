@@ -18,7 +18,7 @@ from priorwise.phases.desk import WORK_FOLDER, say
 from priorwise.store.addresses import is_remote
 from priorwise.store.probes import keeps_conditions, orphan_bytes, tables_at
 from priorwise.store.protection import TAG, protections
-from priorwise.store.table_check import check_files
+from priorwise.store.table_check import Compared, check_files, check_rows
 from priorwise.store.tables import open_pinned
 from priorwise.tracking import health
 from priorwise.tracking.fingerprint import PROJECT_ROOT
@@ -193,27 +193,48 @@ def of_disks(places: list[str], least_gb: float = 1.0) -> Iterator[Check]:
 
 
 def of_tables(data: str) -> Iterator[Check]:
-    """Every file of each table's newest version, and of those that runs need."""
-    for table in tables_at(data) if data else []:
-        say(f"reading {health.scrub(table)}")
-        try:
-            kept = protections(table)
-            versions = sorted({open_pinned(table).version, *kept.values()})
-            n = sum(check_files(open_pinned(table, version), full=True) for version in versions)
-        except BadInput as damage:
-            todo = "bring the file back from a copy, or make the table anew"
-            yield Check("table", "bad", str(damage), todo)
-            continue
-        whole = f"{table}: version {', '.join(map(str, versions))}: {n} files as they were written"
-        if is_remote(table):
-            whole = f"{health.scrub(table)}: {n} objects, as long as they were written"
-        elif not n:
-            whole = f"{table}: as long as its files were written; there are no digests of them"
-        yield Check("table", "ok", whole)
-        if kept:
-            found = f"{health.scrub(table)}: versions kept for {_few(sorted(kept))}"
-            todo = f"resume them; or forget one: lance.dataset(TABLE).tags.delete('{TAG}RUN')"
-            yield Check("kept versions", "warn", found, todo)
+    """Every file and row of each table's newest version, and of those that runs need."""
+    if not data:
+        return
+    try:
+        tables = tables_at(data)
+    except BadInput as failure:
+        yield Check("table", "bad", str(failure), "may you read it? nothing below was looked at")
+        return
+    if not tables:
+        todo = "is it the right folder, or prefix?"
+        yield Check("table", "warn", f"{health.scrub(data)}: no table in it", todo)
+    for table in tables:
+        yield from _of_table(table)
+
+
+def _of_table(table: str) -> Iterator[Check]:
+    name = health.scrub(table)
+    say(f"reading {name}")
+    try:
+        kept = protections(table)
+        versions = sorted({open_pinned(table).version, *kept.values()})
+        files = Compared()
+        for version in versions:
+            pinned = open_pinned(table, version)
+            files |= check_files(pinned, full=True)
+            check_rows(pinned)
+    except BadInput as damage:
+        todo = "bring the file back from a copy, or make the table anew"
+        yield Check("table", "bad", str(damage), todo)
+        return
+    n, others = len(files.sound), len(files.unknown)
+    found = f"{name}: version {', '.join(map(str, versions))}: all rows read"
+    found += f", {n} files as they were written" if n else ""
+    if others:
+        todo = "nobody would notice a flipped bit there: files that others wrote, or appended"
+        yield Check("table", "warn", f"{found}, {others} without a digest", todo)
+    else:
+        yield Check("table", "ok", found)
+    if kept:
+        found = f"{name}: versions kept for {_few(sorted(kept))}"
+        todo = f"resume them; or forget one: lance.dataset(TABLE).tags.delete('{TAG}RUN')"
+        yield Check("kept versions", "warn", found, todo)
 
 
 def of_orphans(data: str) -> Iterator[Check]:
@@ -221,7 +242,11 @@ def of_orphans(data: str) -> Iterator[Check]:
     for folder in [data, str(WORK_FOLDER)] if data else [str(WORK_FOLDER)]:
         if is_remote(folder) or not Path(folder).is_dir():
             continue
-        files, size = orphan_bytes(folder)
+        try:
+            files, size = orphan_bytes(folder)
+        except BadInput as failure:
+            yield Check("orphans", "warn", str(failure), "may you read it? nothing was counted")
+            continue
         state: Literal["ok", "warn"] = "warn" if size > MANY else "ok"
         todo = "if no writer is at work, remove them" if state == "warn" else ""
         yield Check("orphans", state, f"{folder}: {files} files, {size / 1e6:.1f} MB", todo)

@@ -7,7 +7,7 @@ was damaged: `cd TABLE; sha256sum -c _files.sha256`. Files of later versions are
 import hashlib
 import json
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from priorwise.durable import file_sha256, sync_folder, write_whole
@@ -62,7 +62,11 @@ def read_digests(folder: Path) -> dict[str, str]:
     if not end or digest != f"{_of(lines)}\n":
         raise BadInput(f"{folder / LIST}: is damaged (its lines are not those that were written)")
     pairs = (line.partition("  ") for line in lines.splitlines())
-    return {name: digest for digest, _, name in pairs}
+    digests = {name: digest for digest, _, name in pairs}
+    for name in digests:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise BadInput(f"{folder / LIST}: names {name!r}, which is not in the table")
+    return digests
 
 
 def _of(text: str) -> str:
@@ -79,8 +83,20 @@ def check_manifests(folder: Path) -> None:
     """
     for name, digest in read_digests(folder).items():
         path = folder / name
-        if name.startswith("_versions/") and path.exists() and file_sha256(path) != digest:
-            raise BadInput(f"{path}: is damaged (its sha256 is not the one that was written)")
+        if not name.startswith("_versions/"):
+            continue
+        try:
+            if path.exists() and _regular(path) and file_sha256(path) != digest:
+                raise BadInput(f"{path}: is damaged (its sha256 is not the one that was written)")
+        except OSError as error:
+            raise BadInput(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _regular(path: Path) -> bool:
+    """True; a device or a pipe would be read without end."""
+    if not path.is_file():
+        raise BadInput(f"{path}: is no regular file")
+    return True
 
 
 class CheckedFiles:
@@ -113,6 +129,7 @@ class CheckedFiles:
         full : bool
             Read it anyway.
         """
+        _regular(path)
         now = path.stat()
         seen: Known = [now.st_size, now.st_mtime_ns, now.st_ino]
         known = self._files.get(str(path))
@@ -122,6 +139,10 @@ class CheckedFiles:
         self._files[str(path)] = [*seen, digest]
         self._changed = True
         return digest
+
+    def seen(self, what: str) -> bool:
+        """Whether `first` has been told of it before."""
+        return what in self._contents
 
     def first(self, what: str, digest: str) -> str:
         """Digest of something that never changes when it was seen first; this, if that is now."""

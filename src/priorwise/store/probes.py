@@ -1,7 +1,7 @@
 """What a place for data can do, tried out with an object that is gone afterwards."""
 
+import os
 import uuid
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from priorwise.errors import BadInput
 from priorwise.store.addresses import bucket_and_key, client, is_remote
 from priorwise.store.damage import is_damage
 from priorwise.store.orphans import orphans
-from priorwise.store.staging import remote_files
+from priorwise.store.staging import NothingThere, remote_files
 from priorwise.store.tables import STAGING
 
 #: HTTP status of a conditional PUT whose condition does not hold
@@ -65,19 +65,44 @@ def _refused(store: Any, bucket: str, key: str) -> bool:
 
 
 def tables_at(address: str) -> list[str]:
-    """Lance tables at an address and below it, sorted; none if nothing lies there.
+    """Lance tables at an address and below it, sorted.
 
     Parameters
     ----------
     address : str
-        A local folder, searched to any depth, or s3://bucket/prefix.
+        A local folder, searched to any depth and through links, or s3://bucket/prefix.
+
+    Raises
+    ------
+    BadInput
+        If a folder below it, or the store, cannot be read.
     """
-    if not is_remote(address):
-        return sorted(str(versions.parent) for versions in Path(address).rglob("_versions"))
-    with suppress(BadInput):
-        files = [file.address.partition("/_versions/") for file in remote_files(address)]
-        return sorted({table for table, inside, _ in files if inside})
-    return []
+    if is_remote(address):
+        try:
+            files = remote_files(f"{address.rstrip('/')}/")
+        except NothingThere:
+            return []
+        places = [file.address.partition("/_versions/") for file in files]
+        return sorted({table for table, inside, _ in places if inside})
+    found, seen = [], set()
+    for place, folders, _ in os.walk(address, onerror=_refuse, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        if "_versions" in folders and _is_table(Path(place)):
+            found.append(place)
+    return sorted(found)
+
+
+def _is_table(folder: Path) -> bool:
+    """Whether a folder with versions is one of Lance's; its manifests may be lost."""
+    return any((folder / "_versions").glob("*.manifest")) or any(folder.glob("data/*.lance"))
+
+
+def _refuse(error: OSError) -> None:
+    raise BadInput(f"{error.filename}: cannot be read ({error.strerror or error})") from error
 
 
 def orphan_bytes(folder: str) -> tuple[int, int]:

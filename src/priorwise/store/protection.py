@@ -5,6 +5,8 @@ from contextlib import contextmanager, suppress
 
 import lance
 
+from priorwise.errors import BadInput
+from priorwise.store.damage import is_damage
 from priorwise.store.tables import PinnedTable, open_pinned
 
 #: what tags of the project begin with; the run's id follows
@@ -56,9 +58,15 @@ def protections(uri: str) -> dict[str, int]:
     Raises
     ------
     BadInput
-        If there is no table.
+        If there is no table, or its tags cannot be read.
     """
-    tags = open_pinned(uri).dataset.tags.list()
+    table = open_pinned(uri)
+    try:
+        tags = table.dataset.tags.list()
+    except BaseException as error:
+        if not is_damage(error):
+            raise
+        raise BadInput(f"{table.uri}: its tags (in _refs) cannot be read ({error})") from error
     return {
         name.removeprefix(TAG): int(tag["version"])
         for name, tag in tags.items()

@@ -16,6 +16,10 @@ from priorwise.store.addresses import bucket_and_key, client, is_remote
 _NAME_CHARS = 60
 
 
+class NothingThere(BadInput):
+    """A store answers that it has nothing at an address."""
+
+
 @dataclass(frozen=True)
 class RemoteFile:
     """One object of a store.
@@ -68,7 +72,7 @@ def remote_files(address: str) -> list[RemoteFile]:
     except (BotoCoreError, ClientError, ValueError) as error:  # of an endpoint: ValueError
         raise BadInput(f"{address}: cannot be read ({error})") from error
     if not found:
-        raise BadInput(f"{address}: no object there")
+        raise NothingThere(f"{address}: no object there")
     return [file for file in found if file.address == address] or found
 
 

@@ -1,6 +1,7 @@
 """Whether a pinned table is the one that was written: every file of it, before anything is read."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import lance
@@ -10,10 +11,29 @@ from priorwise.store.addresses import is_remote
 from priorwise.store.file_digests import CheckedFiles, read_digests
 from priorwise.store.remote_digest import rows_digest
 from priorwise.store.staging import remote_files
-from priorwise.store.tables import PinnedTable
+from priorwise.store.tables import ContentDigest, PinnedTable, scan
 
 
-def check_files(table: PinnedTable, full: bool = False) -> int:
+@dataclass(frozen=True)
+class Compared:
+    """Files of a version, by their addresses.
+
+    Attributes
+    ----------
+    sound : frozenset of str
+        Compared with what was written: bytes, or the tag of an object.
+    unknown : frozenset of str
+        As long as the version says; nobody wrote down what is in them.
+    """
+
+    sound: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
+
+    def __or__(self, other: "Compared") -> "Compared":
+        return Compared(self.sound | other.sound, self.unknown | other.unknown)
+
+
+def check_files(table: PinnedTable, full: bool = False) -> Compared:
     """Compare the files of a version with what was written.
 
     Each is there and as long as the version says; those in a local table's list of digests have the
@@ -28,8 +48,7 @@ def check_files(table: PinnedTable, full: bool = False) -> int:
 
     Returns
     -------
-    int
-        Files compared by their digests; 0 for a local table that the project did not write.
+    Compared
 
     Raises
     ------
@@ -39,13 +58,38 @@ def check_files(table: PinnedTable, full: bool = False) -> int:
     datasets = [(table.uri, table.dataset)]
     if table.shared is not None:
         datasets.append((table.shared.dataset.uri, table.shared.dataset))
-    return sum(
-        _check_objects(uri, dataset, full) if is_remote(uri) else _check(Path(uri), dataset, full)
-        for uri, dataset in datasets
-    )
+    found = Compared()
+    for uri, dataset in datasets:
+        remote = is_remote(uri)
+        found |= _check_objects(uri, dataset, full) if remote else _check(Path(uri), dataset, full)
+    return found
 
 
-def check_content(table: PinnedTable, digest: str) -> None:
+def check_rows(table: PinnedTable) -> int:
+    """Read every row of a version, and compare them with a digest that is on record.
+
+    Returns
+    -------
+    int
+        Rows.
+
+    Raises
+    ------
+    BadInput
+        If they cannot be read, or are others.
+    """
+    known = CheckedFiles(table.uri).seen(_rows_of(table))
+    if not known and not (is_remote(table.uri) and rows_digest(table.uri, table.version)):
+        # of others, maybe, with columns of any kind
+        return sum(batch.num_rows for batch in scan(table))
+    digest = ContentDigest(table.schema)
+    for batch in scan(table):
+        digest.update(batch)
+    check_content(table, digest.hexdigest(), remember=False)
+    return digest.n_rows
+
+
+def check_content(table: PinnedTable, digest: str, remember: bool = True) -> None:
     """Compare a version's rows with those it had when it was read first.
 
     A version never changes: other rows mean that a file was damaged, also in a table without a
@@ -56,6 +100,8 @@ def check_content(table: PinnedTable, digest: str) -> None:
     table : PinnedTable
     digest : str
         Of all rows, as `ContentDigest` makes it.
+    remember : bool
+        Compare the next readings with this one.
 
     Raises
     ------
@@ -68,13 +114,18 @@ def check_content(table: PinnedTable, digest: str) -> None:
             f"written (digest {written[:8]}): a file of it is damaged"
         )
     known = CheckedFiles(table.uri)
-    first = known.first(f"{table.version} {table.written}", digest)
+    first = known.first(_rows_of(table), digest)
     if first != digest:
         raise BadInput(
             f"{table.uri}: version {table.version} has other rows (digest {digest[:8]}) than when "
             f"it was first read (digest {first[:8]}): a file of it is damaged, or {known.place} is"
         )
-    known.keep()
+    if remember:
+        known.keep()
+
+
+def _rows_of(table: PinnedTable) -> str:
+    return f"{table.version} {table.written}"
 
 
 def needed_files(dataset: lance.LanceDataset) -> Iterator[tuple[str, int | None]]:
@@ -87,7 +138,7 @@ def needed_files(dataset: lance.LanceDataset) -> Iterator[tuple[str, int | None]
             yield str(deleted), None
 
 
-def _check_objects(uri: str, dataset: lance.LanceDataset, full: bool) -> int:
+def _check_objects(uri: str, dataset: lance.LanceDataset, full: bool) -> Compared:
     known = CheckedFiles(uri)
     version = f"version {dataset.version} of the table needs it"
     there = {file.address: file for file in remote_files(f"{uri.rstrip('/')}/")}
@@ -105,11 +156,13 @@ def _check_objects(uri: str, dataset: lance.LanceDataset, full: bool) -> int:
             )
     if not full:
         known.keep()
-    return len(needed)
+    return Compared(sound=frozenset(needed))
 
 
-def _check(folder: Path, dataset: lance.LanceDataset, full: bool) -> int:
-    written, known, compared = read_digests(folder), CheckedFiles(folder), 0
+def _check(folder: Path, dataset: lance.LanceDataset, full: bool) -> Compared:
+    written, known = read_digests(folder), CheckedFiles(folder)
+    sound: set[str] = set()
+    unknown: set[str] = set()
     version = f"version {dataset.version} of the table needs it"
     needed = dict(needed_files(dataset))
     others = [name for name in written if name not in needed and not name.startswith("data/")]
@@ -120,8 +173,9 @@ def _check(folder: Path, dataset: lance.LanceDataset, full: bool) -> int:
             if size is not None and size != found:
                 raise BadInput(f"{path}: has {found} bytes instead of {size}: is damaged")
             if name not in written:
+                unknown.add(str(path))
                 continue
-            compared += 1
+            sound.add(str(path))
             if known.sha256(path, full) != written[name]:
                 raise BadInput(
                     f"{path}: is damaged ({found} bytes; its sha256 is not the one that was "
@@ -134,4 +188,4 @@ def _check(folder: Path, dataset: lance.LanceDataset, full: bool) -> int:
             raise BadInput(f"{path}: cannot be read ({error.strerror or error})") from error
     if not full:
         known.keep()
-    return compared
+    return Compared(frozenset(sound), frozenset(unknown))

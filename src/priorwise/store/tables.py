@@ -1,6 +1,7 @@
 """Lance tables: open one pinned version, read it in a stream, digest it, write it in one commit."""
 
 import hashlib
+import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +27,7 @@ from priorwise.store.shared import SharedColumns, Sharing, parts
 DIGEST_CHARS = 32
 SCAN_ROWS = 4096
 ROWS_PER_FILE = 1 << 20
+_HINT = "_versions/latest_version_hint.json"
 #: what the folder of a table that is being written begins with
 STAGING = ".partial-"
 
@@ -107,6 +109,7 @@ def open_pinned(uri: str, version: int | None = None) -> PinnedTable:
             raise BadInput(f"{uri}: is not a Lance table (no _versions folder in it)")
         uri = str(path.resolve())
         check_manifests(path.resolve())
+    hinted = 0 if version or is_remote(uri) else _hinted_version(Path(uri))
     try:
         dataset = lance.dataset(uri, version=version, storage_options=storage_options(uri))
         shared = SharedColumns.of(dataset, uri, storage_options(uri))
@@ -118,7 +121,20 @@ def open_pinned(uri: str, version: int | None = None) -> PinnedTable:
         raise BadInput(
             f"{uri}: cannot open {wanted} of the table ({_first_line(error)}{hint})"
         ) from error
+    if hinted > dataset.version:
+        raise BadInput(
+            f"{uri}: the manifest of version {hinted} is missing (the newest there is is "
+            f"{dataset.version}; {_HINT} knows of the other)"
+        )
     return PinnedTable(uri, int(dataset.version), dataset, shared)
+
+
+def _hinted_version(folder: Path) -> int:
+    """The newest version as Lance noted it, behind a manifest; 0 if it did not."""
+    try:
+        return int(json.loads((folder / _HINT).read_bytes())["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def scan(
@@ -344,4 +360,6 @@ def _write(
 def _first_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     # Lance appends the place in its own source
-    return text.splitlines()[0].partition(", /")[0][:200]
+    line = text.splitlines()[0].partition(", /")[0]
+    # of an object store it names a long address first, and only then what was answered
+    return line if len(line) <= 200 else f"{line[:100]} ... {line[-100:]}"

@@ -1,5 +1,6 @@
 """Facts about earlier runs, as plain records: one snapshot of one experiment."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,9 @@ from priorwise.tracking.fingerprint import file_sha256
 PAGE = 500
 #: param: which run of its experiment this is, counted by its phases: clocks may jump, and differ
 TURN, TURN_DIGITS = "contract.turn", 9
+#: the first digit is 0: whatever else stands there was not written by a phase
+_TURN = re.compile(rf"0[0-9]{{{TURN_DIGITS - 1}}}\Z")
+LAST_TURN = 10 ** (TURN_DIGITS - 1) - 1
 #: tag of a run that was resumed although something had changed: what; and params that say it, too
 CHANGED, CHANGED_PARAM = "resume.changed", "contract.changed"
 
@@ -44,7 +48,7 @@ class RunFacts:
     def turn(self) -> int:
         """How many runs had begun when this one did, itself included; 0 if it does not say."""
         text = self.params.get(TURN, "")
-        return int(text) if text.isdecimal() and len(text) <= TURN_DIGITS else 0
+        return int(text) if _TURN.match(text) else 0
 
     @property
     def age(self) -> tuple[int, int]:
@@ -110,14 +114,21 @@ class History:
 
     def next_turn(self) -> str:
         """The turn of a run that begins now; two that begin at once may have the same."""
-        runs = self._client.search_runs(
-            [self.experiment_id],
-            f"params.`{TURN}` LIKE '%'",
-            run_view_type=ViewType.ALL,
-            max_results=1,
-            order_by=[f"params.`{TURN}` DESC"],
-        )
-        return f"{max((_facts(run).turn for run in runs), default=0) + 1:0{TURN_DIGITS}d}"
+        newest, token = 0, None
+        while not newest:  # what comes first in the order of texts may be no turn at all
+            page = self._client.search_runs(
+                [self.experiment_id],
+                f"params.`{TURN}` LIKE '0%'",
+                run_view_type=ViewType.ALL,
+                max_results=10,
+                order_by=[f"params.`{TURN}` DESC"],
+                page_token=token,
+            )
+            newest = max((_facts(run).turn for run in page), default=0)
+            token = page.token
+            if not token:
+                break
+        return f"{min(newest + 1, LAST_TURN):0{TURN_DIGITS}d}"
 
     def with_fingerprint(self, fingerprint: str) -> RunFacts | None:
         """The newest complete run of this fingerprint, if there is one."""
