@@ -381,3 +381,12 @@ def test_tags_that_cannot_be_read(table):
     (table / "_refs/tags/priorwise-abc.json").write_text("garbage")
     with pytest.raises(BadInput, match="its tags"):
         protections(str(table))
+
+
+@pytest.mark.parametrize(
+    "said", ["", "{}", "[" * 900, '{"version": 1e999}', '{"version": "7"}', "7"]
+)
+def test_a_hint_that_is_none_is_harmless(table, said):
+    """Found by `make fuzz`: a version without end."""
+    (table / "_versions/latest_version_hint.json").write_text(said)
+    assert open_pinned(str(table)).version == 1

@@ -27,7 +27,7 @@ from priorwise.store.shared import SharedColumns, Sharing, parts
 DIGEST_CHARS = 32
 SCAN_ROWS = 4096
 ROWS_PER_FILE = 1 << 20
-_HINT = "_versions/latest_version_hint.json"
+_HINT, _HINT_BYTES = "_versions/latest_version_hint.json", 1000
 #: what the folder of a table that is being written begins with
 STAGING = ".partial-"
 
@@ -123,8 +123,8 @@ def open_pinned(uri: str, version: int | None = None) -> PinnedTable:
         ) from error
     if hinted > dataset.version:
         raise BadInput(
-            f"{uri}: the manifest of version {hinted} is missing (the newest there is is "
-            f"{dataset.version}; {_HINT} knows of the other)"
+            f"{uri}: the manifest of version {hinted} is missing (the newest is {dataset.version}; "
+            f"{_HINT} knows of the other: if that file is damaged, remove it)"
         )
     return PinnedTable(uri, int(dataset.version), dataset, shared)
 
@@ -132,9 +132,11 @@ def open_pinned(uri: str, version: int | None = None) -> PinnedTable:
 def _hinted_version(folder: Path) -> int:
     """The newest version as Lance noted it, behind a manifest; 0 if it did not."""
     try:
-        return int(json.loads((folder / _HINT).read_bytes())["version"])
-    except (OSError, ValueError, KeyError, TypeError):
+        with (folder / _HINT).open("rb") as file:
+            version = json.loads(file.read(_HINT_BYTES))["version"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return 0
+    return version if isinstance(version, int) else 0
 
 
 def scan(
