@@ -225,7 +225,10 @@ def _of_table(table: str) -> Iterator[Check]:
         return
     n, others = len(files.sound), len(files.unknown)
     found = f"{name}: version {', '.join(map(str, versions))}: all rows read"
-    found += f", {n} files as they were written" if n else ""
+    if is_remote(table):
+        found += f", {n} objects as long as they were written"
+    elif n:
+        found += f", {n} files as they were written"
     if others:
         todo = "nobody would notice a flipped bit there: files that others wrote, or appended"
         yield Check("table", "warn", f"{found}, {others} without a digest", todo)
