@@ -122,7 +122,7 @@ def test_experiment_by_name_is_made_once(runs, monkeypatch):
 def test_store_of_a_shell_that_names_none(runs, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     asked = []
-    monkeypatch.setattr(module.mlflow, "set_tracking_uri", asked.append)
+    monkeypatch.setattr(store_module.mlflow, "set_tracking_uri", asked.append)
     monkeypatch.setattr(module, "reachable_client", lambda: runs.client)
     with open_run("simulate"):
         pass
