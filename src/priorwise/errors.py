@@ -26,7 +26,19 @@ class TrackingFailure(PriorwiseError):
 
 
 class LoaderKilled(PriorwiseError):
-    """A process that assembles batches was killed, mostly for its memory (exit 1)."""
+    """A process that assembles batches was killed, mostly for its memory (exit 1).
+
+    Parameters
+    ----------
+    how : str
+        What is known of its end.
+    """
+
+    def __init__(self, how: str) -> None:
+        super().__init__(
+            f"a process that assembles batches {how}: is there memory for num_workers of them? "
+            "(num_workers=0 needs none)"
+        )
 
 
 class Interrupted(BaseException):

@@ -7,10 +7,12 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from torch.utils.data import DataLoader
 
-from priorwise.errors import BadInput
+from priorwise.errors import BadInput, LoaderKilled
 from priorwise.learn.batches import KeyedBatches, RowIndices
 
 B = TypeVar("B")
+#: in the text of an error that was raised in a loader process
+OF_A_WORKER = "in DataLoader worker process"
 B_co = TypeVar("B_co", covariant=True)
 
 
@@ -60,16 +62,24 @@ class RowLoader(Generic[B]):
         if self._num_workers == 0:
             epoch = self.order.epoch
             return (self.rows.assemble(indices, epoch) for indices in self.order)
-        return iter(
-            DataLoader(
-                _InEpoch(self.rows, self.order.epoch),  # type: ignore[arg-type]
-                batch_sampler=self.order,  # type: ignore[arg-type]
-                collate_fn=_as_is,
-                num_workers=self._num_workers,
-                multiprocessing_context="spawn",
-                worker_init_fn=_unmoved,
-            )
+        return self._from_processes()
+
+    def _from_processes(self) -> Iterator[B]:
+        batches: DataLoader[B] = DataLoader(
+            _InEpoch(self.rows, self.order.epoch),  # type: ignore[arg-type]
+            batch_sampler=self.order,  # type: ignore[arg-type]
+            collate_fn=_as_is,
+            num_workers=self._num_workers,
+            multiprocessing_context="spawn",
+            worker_init_fn=_unmoved,
         )
+        try:
+            yield from batches
+        except (OSError, EOFError) as error:
+            if OF_A_WORKER in str(error):
+                raise
+            # a batch is fetched from the process that made it, which is gone
+            raise LoaderKilled(f"is gone ({error})") from error
 
     def state_dict(self) -> dict[str, Any]:
         """Where the epoch stands."""

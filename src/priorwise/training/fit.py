@@ -165,10 +165,7 @@ def fit(
             raise Interrupted(stop.signum, stop.reason) from error
         # it surfaces anywhere: PyTorch raises it while it handles the child's signal
         if gone := _GONE.match(str(error)):
-            raise LoaderKilled(
-                f"a process that assembles batches {gone[1]}: is there memory for num_workers of "
-                "them? (num_workers=0 needs none)"
-            ) from error
+            raise LoaderKilled(gone[1]) from error
         raise
     finally:
         for name in RANK_VARIABLES:
