@@ -53,20 +53,21 @@ def soak(n: int, folder: Path) -> dict[str, object]:
     network_folder(folder / "network", training_run="a" * 32)
     SPECTRA.write(folder / "network", folder / "model", "m-" + "0" * 32, "a" * 32)
     statuses: Counter[int] = Counter()
-    broken = 0
+    broken = refused = 0
     with scoring_server(folder / "model", folder) as server, ThreadPoolExecutor(AT_ONCE) as threads:
         waiting = bodies(folder)
-        while sum(count for status, count in statuses.items() if 400 <= status < 500) < n:
+        while refused < n:
             some = list(itertools.islice(waiting, AT_ONCE))
             for status, text in threads.map(lambda body: asked(server, body), some):
                 statuses[status] += 1
+                refused += 400 <= status < 500
                 broken += status == 200 and any(word in text for word in NO_NUMBERS)
         sound = asked(server, json.dumps(records(table_frame(5))).encode())[0] == 200
     return {
         "requests": statuses.total(),
-        "refused (4xx)": sum(n for status, n in statuses.items() if 400 <= status < 500),
+        "refused (4xx)": refused,
         "answered (200)": statuses[200],
-        "5xx": sum(n for status, n in statuses.items() if status >= 500),
+        "5xx": sum(count for status, count in statuses.items() if status >= 500),
         "NaN": broken,
         "a sound one after them": "answered" if sound else "NOT ANSWERED",
     }

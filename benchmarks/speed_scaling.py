@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from benchmarks import baseline
 from benchmarks.speed_setting import Setting
+from benchmarks.speed_step import optimizer_of
 from benchmarks.tables import Report, present
-from priorwise.spectra.encoder import ADAMW_EPS, SpectrumClassifier, parameter_groups
+from priorwise.spectra.encoder import SpectrumClassifier
 
 #: what varies, its values, and the values of the others
 GRID = {"rows": (16, 32, 64), "peaks": (50, 100, 200, 400), "d_model": (64, 128, 256)}
@@ -70,8 +71,7 @@ def _step(line: str, rows: int, peaks: int, d_model: int) -> Callable[[], object
         optimizer = baseline.optimizer_of(network)
     else:
         network = SpectrumClassifier(d_model).train()
-        groups = parameter_groups(network, 5e-6, 1e-5, 1e-3)
-        optimizer = torch.optim.AdamW(groups, eps=ADAMW_EPS, fused=True)
+        optimizer = optimizer_of(network)
     return lambda: baseline.step(network, optimizer, batch)
 
 

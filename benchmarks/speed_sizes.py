@@ -18,14 +18,9 @@ from matplotlib.figure import Figure
 
 from benchmarks import baseline
 from benchmarks.speed_setting import Setting
+from benchmarks.speed_step import optimizer_of
 from benchmarks.tables import Report, present
-from priorwise.spectra.encoder import (
-    ADAMW_EPS,
-    SpectrumClassifier,
-    in_bfloat16,
-    parameter_groups,
-    steady,
-)
+from priorwise.spectra.encoder import SpectrumClassifier, in_bfloat16, steady
 from priorwise.spectra.probabilities import probabilities
 from priorwise.spectra.rows import SpectraRows
 
@@ -53,7 +48,7 @@ def _measured(peaks: int, kind: str, setting: Setting) -> dict[str, object]:
         [sys.executable, "-m", "benchmarks.speed_sizes", *given],
         cwd=Path(__file__).parents[1],
         env={**os.environ, "OMP_NUM_THREADS": str(setting.threads)},
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
@@ -95,8 +90,7 @@ def _rows(n: int, peaks: int) -> SpectraRows:
 def _training(rows: SpectraRows, bfloat16: bool) -> Callable[[], object]:
     torch.manual_seed(0)
     network = in_bfloat16(SpectrumClassifier(), bfloat16).train()
-    groups = parameter_groups(network, 5e-6, 1e-5, 1e-3)
-    optimizer = torch.optim.AdamW(groups, eps=ADAMW_EPS, fused=True)
+    optimizer = optimizer_of(network)
     batch = tuple(vars(rows.assemble(range(len(rows)))).values())
     return lambda: baseline.step(network, optimizer, batch)
 

@@ -185,6 +185,12 @@ def _published_steps(rows: SpectraRows, batched: Batched) -> Callable[[int], Tur
     return turn
 
 
+def optimizer_of(network: SpectrumClassifier) -> torch.optim.Optimizer:
+    """Ours, with the guide's rates."""
+    groups = parameter_groups(network, 5e-6, 1e-5, 1e-3)
+    return torch.optim.AdamW(groups, eps=ADAMW_EPS, fused=True)
+
+
 def _our_steps(
     rows: SpectraRows, batched: Batched, which: int, bfloat16: bool, *, compiled: bool = False
 ) -> Callable[[int], Turn]:
@@ -192,8 +198,7 @@ def _our_steps(
     network = in_bfloat16(SpectrumClassifier(), bfloat16).train()
     if compiled:
         network.compile(dynamic=True)
-    groups = parameter_groups(network, 5e-6, 1e-5, 1e-3)
-    optimizer = torch.optim.AdamW(groups, eps=ADAMW_EPS, fused=True)
+    optimizer = optimizer_of(network)
     priors = PolarityPriors(ClassPrior(0.45, 0.2), ClassPrior(0.28, 0.2))
 
     def step(batch: SpectraBatch) -> None:

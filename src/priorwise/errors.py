@@ -1,6 +1,14 @@
 """The ways a phase can end badly, each with the exit code that users and schedulers see."""
 
 
+def in_short(line: str, most: int) -> str:
+    """A line of at most some characters, of a long one its beginning and its end.
+
+    Libraries name long addresses first, and only then what went wrong.
+    """
+    return line if len(line) <= most else f"{line[: most // 2]} ... {line[-most // 2 :]}"
+
+
 class PriorwiseError(Exception):
     """Base of every expected failure; its text is the one line shown to the user."""
 

@@ -56,13 +56,12 @@ def undisturbed(server, simulated, tmp_path_factory):
     return history(place, place.run("bce_pretrain").info.run_id)
 
 
-@pytest.fixture
-def at_step(monkeypatch):
-    """Do something in the n-th step of a training; the times at which steps began."""
+def acting(monkeypatch, module):
+    """Have a training do something in its n-th step; the times at which steps began."""
     began = []
 
     def arm(actions):
-        original = SpectraModule.training_step
+        original = module.training_step
 
         def step(self, *args):
             began.append(time.monotonic())
@@ -70,10 +69,15 @@ def at_step(monkeypatch):
             time.sleep(0.05)
             return original(self, *args)
 
-        monkeypatch.setattr(SpectraModule, "training_step", step)
+        monkeypatch.setattr(module, "training_step", step)
         return began
 
     return arm
+
+
+@pytest.fixture
+def at_step(monkeypatch):
+    return acting(monkeypatch, SpectraModule)
 
 
 def history(place, run_id):

@@ -1,11 +1,10 @@
 """An RNA training whose server goes away: as `test_outage` shows it for spectra."""
 
 import threading
-import time
 
 import pytest
 from tests.pipelines.faulty_proxy import HANG, PASS
-from tests.pipelines.test_outage import history, never_waited, proxy, server, threads
+from tests.pipelines.test_outage import acting, history, never_waited, proxy, server, threads
 from tests.pipelines.test_rna_pretrain import RECIPE
 from tests.pipelines.test_signals import wait_for
 from tests.pipelines.workplace import Workplace
@@ -53,23 +52,7 @@ def place(server, undisturbed, tmp_path):
 
 @pytest.fixture
 def at_step(monkeypatch):
-    """Do something in the n-th training step; the times at which steps began."""
-    began = []
-
-    def arm(n, action):
-        original = RnaModule.training_step
-
-        def step(self, *args):
-            began.append(time.monotonic())
-            if len(began) == n + 1:
-                action()
-            time.sleep(0.05)
-            return original(self, *args)
-
-        monkeypatch.setattr(RnaModule, "training_step", step)
-        return began
-
-    return arm
+    return acting(monkeypatch, RnaModule)
 
 
 def test_server_killed_in_mid_epoch_and_back(place, server, recipe, undisturbed, at_step):
@@ -77,7 +60,7 @@ def test_server_killed_in_mid_epoch_and_back(place, server, recipe, undisturbed,
         server.kill()
         threading.Timer(3, server.start).start()
 
-    began = at_step(2, kill)
+    began = at_step({2: kill})
     done = place.phase("rna_pretrain", config=recipe)
     assert done.code == 0, done.err
     run = place.run("rna_pretrain")
@@ -89,7 +72,7 @@ def test_server_killed_in_mid_epoch_and_back(place, server, recipe, undisturbed,
 def test_server_that_stays_away(place, proxy, recipe, undisturbed, at_step):
     direct, place.uri = place.uri, proxy.uri
     place.environment |= {"PRIORWISE_SETTLE_SECONDS": "1", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
-    began = at_step(STEPS + 1, lambda: setattr(proxy, "mode", HANG))
+    began = at_step({STEPS + 1: lambda: setattr(proxy, "mode", HANG)})
     done = place.phase("rna_pretrain", config=recipe)
     assert done.code == 4
     assert never_waited(began) and len(began) == EPOCHS * STEPS

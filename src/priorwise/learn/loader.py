@@ -11,9 +11,9 @@ from priorwise.errors import BadInput, LoaderKilled
 from priorwise.learn.batches import KeyedBatches, RowIndices
 
 B = TypeVar("B")
+B_co = TypeVar("B_co", covariant=True)
 #: in the text of an error that was raised in a loader process
 OF_A_WORKER = "in DataLoader worker process"
-B_co = TypeVar("B_co", covariant=True)
 
 
 class Rows(Protocol[B_co]):

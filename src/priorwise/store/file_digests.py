@@ -86,17 +86,19 @@ def check_manifests(folder: Path) -> None:
         if not name.startswith("_versions/"):
             continue
         try:
-            if path.exists() and _regular(path) and file_sha256(path) != digest:
+            if not path.exists():
+                continue
+            _refuse_irregular(path)
+            if file_sha256(path) != digest:
                 raise BadInput(f"{path}: is damaged (its sha256 is not the one that was written)")
         except OSError as error:
             raise BadInput(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def _regular(path: Path) -> bool:
-    """True; a device or a pipe would be read without end."""
+def _refuse_irregular(path: Path) -> None:
+    """Refuse a device or a pipe: it would be read without end."""
     if not path.is_file():
         raise BadInput(f"{path}: is no regular file")
-    return True
 
 
 class CheckedFiles:
@@ -129,7 +131,7 @@ class CheckedFiles:
         full : bool
             Read it anyway.
         """
-        _regular(path)
+        _refuse_irregular(path)
         now = path.stat()
         seen: Known = [now.st_size, now.st_mtime_ns, now.st_ino]
         known = self._files.get(str(path))
@@ -140,9 +142,9 @@ class CheckedFiles:
         self._changed = True
         return digest
 
-    def seen(self, what: str) -> bool:
-        """Whether `first` has been told of it before."""
-        return what in self._contents
+    def recorded(self, what: str) -> str:
+        """What `first` was told of it first; empty if nothing."""
+        return self._contents.get(what, "")
 
     def first(self, what: str, digest: str) -> str:
         """Digest of something that never changes when it was seen first; this, if that is now."""

@@ -1,6 +1,6 @@
 """Whether a pinned table is the one that was written: every file of it, before anything is read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,18 +78,17 @@ def check_rows(table: PinnedTable) -> int:
     BadInput
         If they cannot be read, or are others.
     """
-    known = CheckedFiles(table.uri).seen(_rows_of(table))
-    if not known and not (is_remote(table.uri) and rows_digest(table.uri, table.version)):
-        # of others, maybe, with columns of any kind
+    recorded = list(_recorded(table, CheckedFiles(table.uri)))
+    if not recorded:  # of others, maybe, with columns of any kind
         return sum(batch.num_rows for batch in scan(table))
     digest = ContentDigest(table.schema)
     for batch in scan(table):
         digest.update(batch)
-    check_content(table, digest.hexdigest(), remember=False)
+    _compare(table, digest.hexdigest(), recorded)
     return digest.n_rows
 
 
-def check_content(table: PinnedTable, digest: str, remember: bool = True) -> None:
+def check_content(table: PinnedTable, digest: str) -> None:
     """Compare a version's rows with those it had when it was read first.
 
     A version never changes: other rows mean that a file was damaged, also in a table without a
@@ -100,28 +99,35 @@ def check_content(table: PinnedTable, digest: str, remember: bool = True) -> Non
     table : PinnedTable
     digest : str
         Of all rows, as `ContentDigest` makes it.
-    remember : bool
-        Compare the next readings with this one.
 
     Raises
     ------
     BadInput
     """
-    written = rows_digest(table.uri, table.version) if is_remote(table.uri) else ""
-    if written and written != digest:
-        raise BadInput(
-            f"{table.uri}: version {table.version} has other rows (digest {digest[:8]}) than were "
-            f"written (digest {written[:8]}): a file of it is damaged"
-        )
     known = CheckedFiles(table.uri)
-    first = known.first(_rows_of(table), digest)
-    if first != digest:
-        raise BadInput(
-            f"{table.uri}: version {table.version} has other rows (digest {digest[:8]}) than when "
-            f"it was first read (digest {first[:8]}): a file of it is damaged, or {known.place} is"
-        )
-    if remember:
-        known.keep()
+    _compare(table, digest, _recorded(table, known))
+    known.first(_rows_of(table), digest)
+    known.keep()
+
+
+def _recorded(table: PinnedTable, known: CheckedFiles) -> Iterator[tuple[str, str]]:
+    """Digests of a version's rows on record, and what it means if the rows have another."""
+    written = rows_digest(table.uri, table.version) if is_remote(table.uri) else ""
+    if written:
+        yield written, f"were written (digest {written[:8]}): a file of it is damaged"
+    first = known.recorded(_rows_of(table))
+    if first:
+        when = f"when it was first read (digest {first[:8]})"
+        yield first, f"{when}: a file of it is damaged, or {known.place} is"
+
+
+def _compare(table: PinnedTable, digest: str, recorded: Iterable[tuple[str, str]]) -> None:
+    for other, than in recorded:
+        if other != digest:
+            raise BadInput(
+                f"{table.uri}: version {table.version} has other rows (digest {digest[:8]}) than "
+                f"{than}"
+            )
 
 
 def _rows_of(table: PinnedTable) -> str:

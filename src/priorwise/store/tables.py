@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from priorwise.durable import sync_folder
-from priorwise.errors import BadInput
+from priorwise.errors import BadInput, in_short
 from priorwise.store.addresses import is_remote, storage_options
 from priorwise.store.damage import is_damage
 from priorwise.store.file_digests import check_manifests, write_digests
@@ -362,6 +362,4 @@ def _write(
 def _first_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     # Lance appends the place in its own source
-    line = text.splitlines()[0].partition(", /")[0]
-    # of an object store it names a long address first, and only then what was answered
-    return line if len(line) <= 200 else f"{line[:100]} ... {line[-100:]}"
+    return in_short(text.splitlines()[0].partition(", /")[0], 200)

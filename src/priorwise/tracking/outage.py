@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from mlflow.exceptions import MlflowException
 
+from priorwise.errors import in_short
 from priorwise.tracking.secrets import scrub
 
 T = TypeVar("T")
@@ -43,9 +44,7 @@ def first_line(error: BaseException) -> str:
     lines = scrub(str(error).strip() or type(error).__name__).splitlines()
     # SQLAlchemy may tell first where it was, and only then what the database said
     said = [line for line in lines if _OF_DATABASE.match(line)]
-    line = (said or lines)[0]
-    # boto names two long paths first, and only then what was answered
-    return line if len(line) <= LINE else f"{line[: LINE // 2]} ... {line[-LINE // 2 :]}"
+    return in_short((said or lines)[0], LINE)
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
