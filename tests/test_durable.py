@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -90,64 +89,51 @@ def test_both_are_removed(last):
     remove_with_digest(last)
 
 
-def in_a_child(work):
-    """Run `work` in a forked process; how it ended."""
-    pid = os.fork()
-    if not pid:
-        try:
-            work()
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    return os.waitpid(pid, 0)[1]
+# dies before its n-th call that touches the disk
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from priorwise.durable import write_with_digest
+
+n, links, last, previous, content = sys.argv[1:]
+calls = iter(range(10**6))
+
+def armed(original):
+    def called(*arguments, **named):
+        if next(calls) == int(n):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*arguments, **named)
+    return called
+
+def no_link(*_):
+    raise OSError("no links here")
+
+content = bytes.fromhex(content)
+if links == "no links":
+    os.link = no_link
+for owner, names in (Path, ("open", "replace", "unlink")), (os, ("fsync", "link")):
+    for name in names:
+        setattr(owner, name, armed(getattr(owner, name)))
+write_with_digest(Path(last), content, Path(previous))
+"""
 
 
-@contextmanager
-def dying_before(monkeypatch, n):
-    """Have the process die before its n-th call that touches the disk."""
-    calls = iter(range(10**6))
-
-    def armed(original):
-        def called(*arguments, **named):
-            if next(calls) == n:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return original(*arguments, **named)
-
-        return called
-
-    with monkeypatch.context() as patch:
-        for owner, name in (
-            *((Path, name) for name in ("open", "replace", "unlink")),
-            *((os, name) for name in ("fsync", "link")),
-        ):
-            patch.setattr(owner, name, armed(getattr(owner, name)))
-        yield
-
-
-@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
-def test_killed_at_any_point(tmp_path, monkeypatch, links):
+@pytest.mark.parametrize("links", ["links", "no links"])
+def test_killed_at_any_point(tmp_path, links):
     """There is always a sound file, and it is one that was written."""
-    if not links:
-
-        def link(*_):
-            raise OSError("no links here")
-
-        monkeypatch.setattr(durable.os, "link", link)
     for n in range(200):
         folder = tmp_path / str(n)
         last, previous = folder / "last.ckpt", folder / "previous.ckpt"
         write_with_digest(last, OLDEST, previous)
         write_with_digest(last, OLD, previous)
-        with dying_before(monkeypatch, n):
-            end = in_a_child(
-                lambda last=last, previous=previous: write_with_digest(last, NEW, previous)
-            )
+        words = [sys.executable, "-c", DYING, str(n), links, last, previous, NEW.hex()]
+        end = subprocess.run(words, check=False, env=HERE).returncode
         if end == 0:
             break
-        assert end == signal.SIGKILL
+        assert end == -signal.SIGKILL
         sound = [path.read_bytes() for path in (last, previous) if damage(path) is None]
         assert sound and set(sound) <= {OLDEST, OLD, NEW}
-        if links:
+        if links == "links":
             assert damage(last) is None and last.read_bytes() in (OLD, NEW)
         # whoever comes next is not in the way of what is left
         write_with_digest(last, NEW, previous)

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 from tests.pipelines.test_resume import EPOCHS, STEPS, assert_same, left_by, signal_at, undisturbed
-from tests.pipelines.test_signals import END, MANY, training
-from tests.pipelines.workplace import BIN, STORE
+from tests.pipelines.test_signals import END, MANY, START, training
+from tests.pipelines.workplace import BIN, ROOT, STORE
 
 #: pytest finds them by their names
 __all__ = ["signal_at", "training", "undisturbed"]
@@ -20,6 +20,20 @@ import sqlite3, sys
 runs = sqlite3.connect({store!r}).execute("select status from runs").fetchall()
 print(*sys.argv[1:], *(status for status, in runs), file=open({log!r}, "a"))
 sys.exit({code})
+"""
+
+# a process of its own: one forked from here would inherit Lance's locks without their threads
+DYING = f"""\
+import os, signal, sys
+from priorwise import cli
+from priorwise.spectra.module import SpectraModule
+original = SpectraModule.training_step
+def step(self, *args):
+    if self.global_step == {STEPS + 2}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(self, *args)
+SpectraModule.training_step = step
+sys.exit(cli._run("bce_pretrain", sys.argv[1:]))
 """
 
 
@@ -80,21 +94,9 @@ def test_a_requeued_job_goes_on_in_its_own_run(workplace, training, job):
 def test_a_job_that_died_with_its_node_goes_on(workplace, undisturbed, job):
     """Killed without a word, after its first epoch; its run still says RUNNING."""
     job()
-    pid = os.fork()
-    if not pid:
-        from priorwise.spectra.module import SpectraModule
-
-        original = SpectraModule.training_step
-
-        def step(self, batch, batch_idx):
-            if self.global_step == STEPS + 2:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return original(self, batch, batch_idx)
-
-        SpectraModule.training_step = step
-        workplace.phase("bce_pretrain", epochs=EPOCHS)
-        os._exit(0)
-    assert os.waitpid(pid, 0)[1] == signal.SIGKILL
+    command = [sys.executable, "-c", DYING, *workplace.flags("bce_pretrain", {"epochs": EPOCHS})]
+    process = workplace.start(command, {"PYTHONPATH": str(ROOT / "src")})
+    assert process.wait(START) == -signal.SIGKILL, workplace.stderr
     (run,) = workplace.runs()
     assert run.info.status == "RUNNING"
     job(restarts="1")
