@@ -19,6 +19,8 @@ READS_A_TABLE_OF_CONTENTS = "src/priorwise/learn/plain_checkpoint.py"
 MAKES_RUNS = ("src/priorwise/tracking/runs.py", "benchmarks/speed_tracking.py")
 #: what others do, measured as they do it
 PUBLISHED = "benchmarks/baseline_run.py"
+#: they fork before anything of theirs has a thread
+FORKS_EARLY = ("benchmarks/report.py", "benchmarks/soak_files.py")
 FOLDERS = ("src", "entry_points", "notebooks", "benchmarks")
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 
@@ -42,6 +44,7 @@ SHELLS |= {"os.execl", "os.execvp", "os.spawnl", "commands.getoutput", "pty.spaw
 SAFE_YAML = {"safe_load", "safe_dump", "YAMLError"}
 XML_PARSERS = {"iterparse", "parse", "fromstring", "XML", "XMLParser", "XMLPullParser"}
 RUN_MAKERS = {"start_run", "create_run"}
+FORKING = {"os.fork", "os.forkpty", "multiprocessing.Process", "multiprocessing.Pool"}
 AUTOLOGGERS = {"autolog", "MLFlowLogger"}
 
 Rule = Callable[[ast.AST], bool]
@@ -164,6 +167,17 @@ def guesses_a_temporary_name(node: ast.AST) -> bool:
     return called(node) in {"tempfile.mktemp", "mktemp", "os.tmpnam", "os.tempnam"}
 
 
+def forks(node: ast.AST) -> bool:
+    """A forked process has the locks of Lance's and PyTorch's threads, but not the threads."""
+    if not isinstance(node, ast.Call):
+        return False
+    name = called(node)
+    chosen = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+    how = last(name) in {"get_context", "set_start_method"} and "fork" in chosen
+    pool = last(name) == "ProcessPoolExecutor" and keyword(node, "mp_context") is None
+    return how or pool or name in FORKING
+
+
 #: rule -> files that may break it, lines that do
 RULES: dict[Rule, tuple[tuple[str, ...], tuple[str, ...]]] = {
     unpickles: (
@@ -249,6 +263,16 @@ RULES: dict[Rule, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     trusts_any_certificate: ((), ("requests.get(url, verify=False)",)),
     guesses_a_temporary_name: ((), ("tempfile.mktemp()",)),
+    forks: (
+        FORKS_EARLY,
+        (
+            "os.fork()",
+            "multiprocessing.get_context('fork')",
+            "set_start_method('fork')",
+            "ProcessPoolExecutor(2)",
+            "multiprocessing.Process(target=work)",
+        ),
+    ),
 }
 
 
@@ -276,6 +300,16 @@ def test_no_file_breaks(rule, trees):
         for name, tree in trees.items()
         if name not in excused
         for line in offences(rule, tree)
+    }
+    assert not found
+
+
+def test_no_test_forks():
+    """Its process has had threads since the first table was read; a child may wait forever."""
+    found = {
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for line in offences(forks, ast.parse(path.read_text()))
     }
     assert not found
 
@@ -308,6 +342,8 @@ def test_an_offender_is_seen(rule, line):
         "etree.iterparse(stream, resolve_entities=False)",
         "from zipfile import BadZipFile",
         "requests.get(url, timeout=10)",
+        "multiprocessing.get_context('spawn')",
+        "ProcessPoolExecutor(2, mp_context=context)",
         "'pickle.load, eval( and shell=True in a text'",
     ],
 )
