@@ -88,7 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     reports = [PARTS[name](setting) for name in given.parts or PARTS]
     goals = [goal for report in reports for goal in report.goals]
-    print("summary:", "; ".join(f"{goal.what} {goal.value:.3g} {goal.reached}" for goal in goals))
+    told = "; ".join(f"{goal.what} {goal.value:.3g} {goal.reached}" for goal in goals)
+    print("summary:", told or "these parts have no goals")
 
 
 if __name__ == "__main__":

@@ -76,6 +76,16 @@ def test_auto_is_not_given(tmp_path):
     assert config("main", "--seed=auto").seed is None
 
 
+@pytest.mark.parametrize("phase", ["bce_pretrain", "estimate_prior", "simulate", "main"])
+def test_what_a_phase_writes_stays_on_this_machine(tmp_path, phase):
+    """A path `s3:/bucket/key` would be made beside the project, and nobody would look there."""
+    line = said(phase, "--out=s3://bucket/key")
+    assert line == "parameter out: s3://bucket/key (expected a path on this machine)"
+    made = recipe(tmp_path, f"{phase}:\n  out: s3://bucket/key\n")
+    assert said(phase, recipe=made).startswith(f"{made.path}, {phase}: parameter out: s3://")
+    assert config(phase, "--out=here").out == "here"
+
+
 def test_training_section_is_for_trainings_only(tmp_path):
     made = recipe(tmp_path, "training:\n  epochs: 5\n")
     assert config("estimate_prior", recipe=made).min_labelled == 30

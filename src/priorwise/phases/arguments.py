@@ -9,10 +9,13 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from priorwise.errors import BadInput
 from priorwise.phases.desk import Recipe
+from priorwise.store.addresses import is_remote
 
 C = TypeVar("C")
 #: what MLproject passes for "not given": the recipe's value, else the dataclass's
 NOT_GIVEN = "auto"
+#: where a phase writes; a path that only looks like an address would be made here in silence
+OUT = "out"
 #: unknown parameters that are named, and characters of a value, in a refusal
 SHOWN, CHARACTERS = 5, 200
 
@@ -64,6 +67,8 @@ def parse(phase: str, config: type[C], recipe: Recipe, given: Sequence[str]) -> 
                 raise BadInput(
                     f"{source}parameter {name}: expected {wanted}. Got value: {_shown(value)}"
                 ) from error
+        if is_remote(out := values.get(OUT, "")):
+            raise BadInput(f"{source}parameter {OUT}: {out} (expected a path on this machine)")
         chosen.update(values)
     if recipe.path:
         chosen["config"] = recipe.path

@@ -7,10 +7,21 @@ from urllib.parse import urlparse
 import boto3
 from botocore.config import Config
 
+from priorwise.errors import BadInput
+
 
 def is_remote(uri: str) -> bool:
-    """Whether `uri` names an object store rather than a path."""
-    return urlparse(uri).scheme in {"s3", "s3a", "s3+ddb"}
+    """Whether `uri` names an object store rather than a path.
+
+    Raises
+    ------
+    BadInput
+        If it names one, but no bucket in it.
+    """
+    remote = urlparse(uri).scheme in {"s3", "s3a", "s3+ddb"}
+    if remote and not bucket_and_key(uri)[0]:
+        raise BadInput(f"{uri}: names no bucket (expected s3://bucket/key)")
+    return remote
 
 
 def bucket_and_key(address: str) -> tuple[str, str]:
