@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from tests.pipelines.test_resume import EPOCHS, STEPS, assert_same, left_by, signal_at, undisturbed
-from tests.pipelines.test_signals import END, MANY, START, training
+from tests.pipelines.test_signals import END, MANY, START, training, wait_for
 from tests.pipelines.workplace import BIN, ROOT, STORE
 
 #: pytest finds them by their names
@@ -111,6 +111,27 @@ def test_a_job_that_died_with_its_node_goes_on(workplace, undisturbed, job):
     job(restarts="2")
     done = workplace.phase("bce_pretrain", epochs=EPOCHS)
     assert done.code == 0 and "nothing to resume" in done.out
+
+
+def test_a_signal_to_all_processes_of_a_job_is_for_one(workplace, training, job):
+    """As `scancel --full` sends it: those that assemble batches serve to the end of the step."""
+    log = job()
+    process = training(workplace.script, num_workers=2)
+    _, *others = training.family
+    assert len(others) >= 2
+    for member in (*others, process):
+        member.send_signal(signal.SIGUSR1)
+    assert process.wait(END) == 138
+    assert log.read_text() == "requeue 42 KILLED\n"
+    assert workplace.stderr.splitlines()[-1] == (
+        "priorwise bce_pretrain: stopped (received SIGUSR1)"
+    )
+    assert "Traceback" not in workplace.stderr
+    wait_for(lambda: not any(map(at_work, others)), END, "the end of all processes")
+
+
+def at_work(process):
+    return process.is_running() and process.status() != "zombie"
 
 
 def test_a_job_that_cannot_be_requeued_says_so(workplace, signal_at, job):

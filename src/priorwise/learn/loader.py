@@ -1,7 +1,8 @@
 """Batches for a trainer, in an order that is keyed by (seed, epoch) and can be resumed."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -32,8 +33,9 @@ class RowLoader(Generic[B]):
     batches : KeyedBatches
         The order.
     num_workers : int
-        Processes that assemble batches; 0 assembles in the training process, which is enough
-        for rows in memory. Workers are spawned: forked ones break Lance.
+        Processes that assemble batches, from the first epoch until `close`; 0 assembles in the
+        training process, which is enough for rows in memory. Workers are spawned: forked ones
+        break Lance.
     """
 
     def __init__(self, rows: Rows[B], batches: KeyedBatches, num_workers: int = 0) -> None:
@@ -42,17 +44,29 @@ class RowLoader(Generic[B]):
         # the one place where Lightning looks for set_epoch without taking this for a DataLoader
         self.batch_sampler = SimpleNamespace(sampler=batches)
         self._num_workers = num_workers
+        self._processes: DataLoader[B] | None = None
+        self._epoch: Generator[B] | None = None
         self._delivered = 0
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __iter__(self) -> Iterator[B]:
+        self._epoch = self._delivering()
+        return self._epoch
+
+    def close(self) -> None:
+        """End the processes, and an epoch that is under way."""
+        if self._epoch is not None:
+            self._epoch.close()
+        self._processes = None  # the last reference: PyTorch ends them
+
+    def _delivering(self) -> Generator[B]:
         done = self._delivered
         for batch in self._assembled():
             done += 1
-            # counted as delivered only when the next one is asked for or the epoch ends: a
-            # checkpoint written after this batch's step must go on behind it
+            # counted when it is handed over, not when it is assembled: a checkpoint written after
+            # this batch's step goes on behind it
             self._delivered = done
             yield batch
         self._delivered = 0
@@ -65,15 +79,18 @@ class RowLoader(Generic[B]):
         return self._from_processes()
 
     def _from_processes(self) -> Iterator[B]:
-        batches: DataLoader[B] = DataLoader(
-            _InEpoch(self.rows, self.order.epoch),  # type: ignore[arg-type]
-            batch_sampler=self.order,  # type: ignore[arg-type]
-            collate_fn=_as_is,
-            num_workers=self._num_workers,
-            multiprocessing_context="spawn",
-            worker_init_fn=_unmoved,
-        )
+        if self._processes is None:
+            self._processes = DataLoader(
+                _Assembly(self.rows),  # type: ignore[arg-type]
+                batch_sampler=_OfEpochs(self.order),  # type: ignore[arg-type]
+                collate_fn=_as_is,
+                num_workers=self._num_workers,
+                multiprocessing_context="spawn",
+                persistent_workers=True,
+            )
         try:
+            with _asked_alone():
+                batches = iter(self._processes)
             yield from batches
         except (OSError, EOFError) as error:
             if OF_A_WORKER in str(error):
@@ -97,6 +114,7 @@ class RowLoader(Generic[B]):
         """
         if not state["next_batch"]:
             self.order.set_epoch(state["epoch"])
+            self._delivered = 0
             return
         try:
             self.order.load_state_dict(state)
@@ -105,19 +123,41 @@ class RowLoader(Generic[B]):
         self._delivered = state["next_batch"]
 
 
-class _InEpoch(Generic[B]):
-    """Rows of one epoch, as a worker process sees them."""
+class _OfEpochs:
+    """What a worker process is asked for: it stays for all epochs, so each batch names its own."""
 
-    def __init__(self, rows: Rows[B], epoch: int) -> None:
-        self._rows, self._epoch = rows, epoch
+    def __init__(self, order: KeyedBatches) -> None:
+        self._order = order
 
-    def __getitems__(self, indices: RowIndices) -> B:
-        return self._rows.assemble(indices, self._epoch)
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __iter__(self) -> Iterator[tuple[RowIndices, int]]:
+        epoch = self._order.epoch
+        return ((indices, epoch) for indices in self._order)
 
 
-def _unmoved(worker: int) -> None:
-    """What asks a job to stop goes to all its processes; a worker serves until the step is done."""
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+class _Assembly(Generic[B]):
+    """Rows as a worker process sees them."""
+
+    def __init__(self, rows: Rows[B]) -> None:
+        self._rows = rows
+
+    def __getitems__(self, asked: tuple[RowIndices, int]) -> B:
+        return self._rows.assemble(*asked)
+
+
+@contextmanager
+def _asked_alone() -> Iterator[None]:
+    """What asks a job to stop goes to all its processes; those started here do not hear it.
+
+    They serve until the step is done, and so does Python's own, which clears up after them.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _as_is(batch: B) -> B:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -219,23 +220,18 @@ def run_rna_job(job: RnaJob, recorder: Recorder, stop: StopRequest) -> FitResult
         window=max(2, len(job.validation)),
         lengths=job.validation.lengths,
     )
-    n_workers = workers(options.num_workers)
-    return fit(
-        module,
-        RowLoader(source, order, n_workers),
-        RowLoader(judged, plain),
-        FitPlan(
-            epochs=options.num_epochs,
-            patience=options.patience,
-            monitor=options.monitor,
-            devices=1,
-            folder=job.folder,
-            resume_from=job.resume_from,
-            best_name="best_model-{epoch:02d}-{val_strict_f1:.4f}",
-            shown=SHOWN,
-            half_precision=options.fp16,
-            clip=options.grad_clip,
-        ),
-        recorder,
-        stop,
+    plan = FitPlan(
+        epochs=options.num_epochs,
+        patience=options.patience,
+        monitor=options.monitor,
+        devices=1,
+        folder=job.folder,
+        resume_from=job.resume_from,
+        best_name="best_model-{epoch:02d}-{val_strict_f1:.4f}",
+        shown=SHOWN,
+        half_precision=options.fp16,
+        clip=options.grad_clip,
     )
+    n_workers = workers(options.num_workers)
+    with closing(RowLoader(source, order, n_workers)) as train:
+        return fit(module, train, RowLoader(judged, plain), plan, recorder, stop)

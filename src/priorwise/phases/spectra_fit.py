@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from priorwise.plots.curves import training_curves
 from priorwise.spectra.checkpoint import read_checkpoint, save_network
 from priorwise.spectra.module import SpectraModule
 from priorwise.spectra.objective import Objective
+from priorwise.spectra.rows import SpectraBatch
 from priorwise.store.protection import protected
 from priorwise.tracking.fingerprint import file_sha256
 from priorwise.tracking.runs import RunTrack
@@ -80,11 +82,12 @@ def run_job(job: SpectraJob, recorder: Recorder, stop: StopRequest) -> FitResult
     options = job.options
     devices = processes(options.devices)
     rank, world = rank_of_process(options.devices), devices * options.num_nodes
-    loaders = []
-    for table, shuffle in ((job.train, True), (job.validation, False)):
+
+    def loader(table: Table, shuffle: bool) -> RowLoader[SpectraBatch]:
         rows = rows_of(table, job.polarity, options, world)
         order = order_of(rows, options, shuffle, rank, world)
-        loaders.append(RowLoader(rows, order, options.num_workers))
+        return RowLoader(rows, order, options.num_workers)
+
     network = {
         "d_model": options.d_model,
         "n_layers": options.n_layers,
@@ -121,7 +124,11 @@ def run_job(job: SpectraJob, recorder: Recorder, stop: StopRequest) -> FitResult
         half_precision=options.precision == "auto",
         log_every_n_steps=options.log_every_n_steps,
     )
-    return fit(module, loaders[0], loaders[1], plan, recorder, stop)
+    with (
+        closing(loader(job.train, shuffle=True)) as train,
+        closing(loader(job.validation, shuffle=False)) as validation,
+    ):
+        return fit(module, train, validation, plan, recorder, stop)
 
 
 def run_rank(stop: StopRequest) -> None:

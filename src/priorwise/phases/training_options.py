@@ -54,8 +54,8 @@ class TrainingOptions:
     log_every_n_steps : int
         Steps between two values of train_loss_step in MLflow; 0 = none.
     num_workers : int
-        Loader processes, which start anew with every epoch and take seconds to; 0 assembles batches
-        in the training process.
+        Processes that assemble batches of the training table, and as many for validation; they take
+        seconds to start and 0.2 GB each, and stay to the end. 0 assembles in the training process.
     devices : int
         Processes on each node (GPUs, or CPU processes); 0 = all available accelerators.
     num_nodes : int
