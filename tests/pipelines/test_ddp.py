@@ -9,7 +9,7 @@ import psutil
 import pytest
 import torch
 from tests.pipelines.test_resume import assert_same, left_by
-from tests.pipelines.test_signals import wait_for
+from tests.pipelines.test_signals import all_ended, wait_for
 from tests.pipelines.tracking_server import free_port
 from tests.pipelines.workplace import RECIPE
 
@@ -142,7 +142,7 @@ def test_sigterm_ends_both_and_a_resume_goes_on(workplace, started):
     assert len(ranks) == 1
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 143
-    wait_for(lambda: not any(r.is_running() and r.status() != "zombie" for r in ranks), 30, "end")
+    wait_for(lambda: all_ended(ranks), 30, "end")
     (run,) = workplace.runs()
     assert run.info.status == "KILLED" and run.data.tags["exit.code"] == "143"
     last = torch.load(workplace.artifact(run, "checkpoints/last.ckpt"), weights_only=True)

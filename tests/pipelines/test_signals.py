@@ -19,6 +19,10 @@ def wait_for(condition, seconds, what):
         time.sleep(0.05)
 
 
+def all_ended(processes):
+    return not any(p.is_running() and p.status() != "zombie" for p in processes)
+
+
 @pytest.fixture
 def training(workplace, project):
     """Start a training; give it back in its third epoch, and leave no process behind."""
@@ -73,9 +77,7 @@ def test_sigterm_to_the_runner_stops_the_script(workplace, training):
     assert any("bce_pretrain.py" in " ".join(script.cmdline()) for script in scripts)
     process.terminate()
     process.wait(END)
-    wait_for(
-        lambda: not any(s.is_running() and s.status() != "zombie" for s in scripts), 15, "the end"
-    )
+    wait_for(lambda: all_ended(scripts), 15, "the end")
     (run,) = workplace.runs()
     assert run.info.status == "KILLED"
     assert run.data.tags["exit.code"] == "143"

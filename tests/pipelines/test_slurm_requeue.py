@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from tests.pipelines.test_resume import EPOCHS, STEPS, assert_same, left_by, signal_at, undisturbed
-from tests.pipelines.test_signals import END, MANY, START, training, wait_for
+from tests.pipelines.test_signals import END, MANY, START, all_ended, training, wait_for
 from tests.pipelines.workplace import BIN, ROOT, STORE
 
 #: pytest finds them by their names
@@ -127,11 +127,7 @@ def test_a_signal_to_all_processes_of_a_job_is_for_one(workplace, training, job)
         "priorwise bce_pretrain: stopped (received SIGUSR1)"
     )
     assert "Traceback" not in workplace.stderr
-    wait_for(lambda: not any(map(at_work, others)), END, "the end of all processes")
-
-
-def at_work(process):
-    return process.is_running() and process.status() != "zombie"
+    wait_for(lambda: all_ended(others), END, "the end of all processes")
 
 
 def test_a_job_that_cannot_be_requeued_says_so(workplace, signal_at, job):

@@ -43,22 +43,23 @@ class RowLoader(Generic[B]):
         self.order = batches
         # the one place where Lightning looks for set_epoch without taking this for a DataLoader
         self.batch_sampler = SimpleNamespace(sampler=batches)
+        self._asked = _OfEpochs(batches)
         self._num_workers = num_workers
         self._processes: DataLoader[B] | None = None
-        self._epoch: Generator[B] | None = None
+        self._under_way: Generator[B] | None = None
         self._delivered = 0
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __iter__(self) -> Iterator[B]:
-        self._epoch = self._delivering()
-        return self._epoch
+        self._under_way = self._delivering()
+        return self._under_way
 
     def close(self) -> None:
         """End the processes, and an epoch that is under way."""
-        if self._epoch is not None:
-            self._epoch.close()
+        if self._under_way is not None:
+            self._under_way.close()
         self._processes = None  # the last reference: PyTorch ends them
 
     def _delivering(self) -> Generator[B]:
@@ -74,15 +75,14 @@ class RowLoader(Generic[B]):
 
     def _assembled(self) -> Iterator[B]:
         if self._num_workers == 0:
-            epoch = self.order.epoch
-            return (self.rows.assemble(indices, epoch) for indices in self.order)
+            return (self.rows.assemble(*asked) for asked in self._asked)
         return self._from_processes()
 
     def _from_processes(self) -> Iterator[B]:
         if self._processes is None:
             self._processes = DataLoader(
                 _Assembly(self.rows),  # type: ignore[arg-type]
-                batch_sampler=_OfEpochs(self.order),  # type: ignore[arg-type]
+                batch_sampler=self._asked,  # type: ignore[arg-type]
                 collate_fn=_as_is,
                 num_workers=self._num_workers,
                 multiprocessing_context="spawn",
@@ -124,7 +124,7 @@ class RowLoader(Generic[B]):
 
 
 class _OfEpochs:
-    """What a worker process is asked for: it stays for all epochs, so each batch names its own."""
+    """What `assemble` is asked for; worker processes stay, so each batch names its epoch."""
 
     def __init__(self, order: KeyedBatches) -> None:
         self._order = order

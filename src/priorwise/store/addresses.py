@@ -1,11 +1,7 @@
 """Where data lie: a path, or s3://bucket/key of the object store that the environment names."""
 
 import os
-from typing import Any
 from urllib.parse import urlparse
-
-import boto3
-from botocore.config import Config
 
 from priorwise.errors import BadInput
 
@@ -35,17 +31,13 @@ def storage_options(uri: str) -> dict[str, str] | None:
     """Lance's options of the object store; None for local paths."""
     if not is_remote(uri):
         return None
-    endpoint = _endpoint()
-    if not endpoint:
+    place = endpoint()
+    if not place:
         return {}
-    return {"endpoint": endpoint, "allow_http": str(endpoint.startswith("http://")).lower()}
+    return {"endpoint": place, "allow_http": str(place.startswith("http://")).lower()}
 
 
-def client(config: Config | None = None) -> Any:
-    """A client of the object store."""
-    return boto3.client("s3", endpoint_url=_endpoint(), config=config)
-
-
-def _endpoint() -> str | None:
+def endpoint() -> str | None:
+    """Address of the object store; None is Amazon's own."""
     # so that one variable serves MLflow, Lance and boto
     return os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("MLFLOW_S3_ENDPOINT_URL")

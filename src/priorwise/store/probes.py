@@ -10,8 +10,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from priorwise.errors import BadInput
-from priorwise.store.addresses import bucket_and_key, client, is_remote
+from priorwise.store.addresses import bucket_and_key, is_remote
 from priorwise.store.damage import is_damage
+from priorwise.store.object_store import client
 from priorwise.store.orphans import orphans
 from priorwise.store.staging import NothingThere, remote_files
 from priorwise.store.tables import STAGING

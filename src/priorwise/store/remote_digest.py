@@ -10,7 +10,8 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from priorwise.errors import BadInput
-from priorwise.store.addresses import bucket_and_key, client
+from priorwise.store.addresses import bucket_and_key
+from priorwise.store.object_store import client
 
 NAME = "_rows.digest"
 #: bytes that are read, and what they are: a version, and the digest of its rows

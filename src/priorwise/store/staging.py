@@ -10,7 +10,8 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from priorwise.errors import BadInput
-from priorwise.store.addresses import bucket_and_key, client, is_remote
+from priorwise.store.addresses import bucket_and_key, is_remote
+from priorwise.store.object_store import client
 
 #: characters of a staged copy's name: at most 4 bytes each, and a name may have 255
 _NAME_CHARS = 60
